@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from edgeface.access.liveness import Check
-    from edgeface.access.schedules import WeeklySchedule
+    from edgeface.access.schedules import BothSchedules, WeeklySchedule
     from edgeface.core.types import Claim, ExpectedPerson
 
 RESERVED = "doors"
@@ -64,8 +64,8 @@ RequiredFactor = Annotated[
 ]
 
 
-class AllowRule(Settings):
-    """Who may come in, and when."""
+class Rule(Settings):
+    """Who may come in, and when; also in the policy that a centre has for a site."""
 
     person: Id | None = None
     group: Id | None = None
@@ -75,14 +75,19 @@ class AllowRule(Settings):
     """A stricter level than the door's; left out: the door's."""
     factor: RequiredFactor | None = None
     """The second factor, instead of the door's; left out: the door's."""
-    challenge: Literal["turn", "factor"] = "turn"
-    """What passes a challenge: head turns, or the second factor in their place, for people who cannot turn the head."""
 
     @model_validator(mode="after")
-    def _person_or_group(self) -> AllowRule:
+    def _person_or_group(self) -> Rule:
         if (self.person is None) == (self.group is None):
             raise ValueError("give one of person and group")
         return self
+
+
+class AllowRule(Rule):
+    """A rule of a door in config.yaml."""
+
+    challenge: Literal["turn", "factor"] = "turn"
+    """What passes a challenge: head turns, or the second factor in their place, for people who cannot turn the head."""
 
 
 _KEY = "the line that `edgeface door --key` prints at the door"
@@ -129,7 +134,7 @@ class AccessPolicy:
 
     doors: Mapping[str, Door] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    schedules: Mapping[str, WeeklySchedule] = field(default_factory=dict)
+    schedules: Mapping[str, WeeklySchedule | BothSchedules] = field(default_factory=dict)
     limits: Mapping[str, DoorLimits] = field(default_factory=dict)
     """By door, for the gallery as it is now; a door without limits opens for no one."""
     readers: frozenset[str] = frozenset()
@@ -138,6 +143,8 @@ class AccessPolicy:
     """Whether a liveness detector looks at the faces."""
     everyone: frozenset[str] = frozenset()
     """Who is enrolled now, without the ignored: the members of EVERYONE."""
+    conflicts: tuple[str, ...] = ()
+    """Where config.yaml and the policy of a centre together let no one in, one line each."""
 
     def with_people(self, enrolled: frozenset[str], groups: Mapping[str, tuple[str, ...]]) -> AccessPolicy:
         """The policy for those who are enrolled, and for the groups in which the centre of a fleet has them.
@@ -275,14 +282,14 @@ def _has_factor(door: Door, rule: AllowRule, claim: Claim, now: DoorContext) -> 
 
 def factors_of(door: Door, *rules: AllowRule) -> frozenset[FactorKind]:
     """The kinds of factors that these rules of a door accept; none if the face is enough."""
-    found: set[FactorKind] = set()
-    for rule in rules:
-        required = door.factor if rule.factor is None else rule.factor
-        if isinstance(required, tuple):
-            found.update(required)
-        elif required != "none":
-            found.add(required)
-    return frozenset(found)
+    return frozenset[FactorKind]().union(*(one_of(rule.factor or door.factor) for rule in rules))
+
+
+def one_of(required: RequiredFactor) -> frozenset[FactorKind]:
+    """The kinds of which a person must show one; none if nothing is required."""
+    if isinstance(required, tuple):
+        return frozenset(required)
+    return frozenset() if required == "none" else frozenset({required})
 
 
 def kinds_of(door: Door) -> frozenset[FactorKind]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator
@@ -98,6 +98,17 @@ class WeeklySchedule(Settings):
         local = datetime.fromtimestamp(wall, ZoneInfo(self.zone))
         minute = local.hour * 60 + local.minute
         return any(start <= minute < end for start, end in _by_day(self.week)[local.weekday()])
+
+
+class BothSchedules(NamedTuple):
+    """When two schedules both hold, each in its own time zone."""
+
+    first: WeeklySchedule
+    second: WeeklySchedule
+
+    def covers(self, wall: float) -> bool:
+        """As `WeeklySchedule.covers`."""
+        return self.first.covers(wall) and self.second.covers(wall)
 
 
 def _by_day(week: dict[str, tuple[str, ...]]) -> list[list[Minutes]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
 MOST_BYTES = 64_000_000
 """Bytes of all answers that are kept."""
@@ -27,15 +27,15 @@ class Answers:
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
-        self._answers: OrderedDict[tuple[str, str, int | None], _Answer] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, Hashable, int | None], _Answer] = OrderedDict()
 
     def get(
-        self, site: str, model: str, after: int | None, stamp: object, make: Callable[[], bytes | None]
+        self, site: str, kind: Hashable, after: int | None, stamp: object, make: Callable[[], bytes | None]
     ) -> bytes | None:
-        """The answer that was made for this stamp, or else a new one; callers of the same answer wait for it."""
+        """The answer of a kind that was made for this stamp, or else a new one; callers of the same one wait for it."""
         with self._lock:
-            answer = self._answers.setdefault((site, model, after), _Answer())
-            self._answers.move_to_end((site, model, after))
+            answer = self._answers.setdefault((site, kind, after), _Answer())
+            self._answers.move_to_end((site, kind, after))
         with answer.lock:
             if answer.stamp != stamp:
                 answer.stamp, answer.body = None, None

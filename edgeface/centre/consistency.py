@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from edgeface.centre.keys.keyring import OlderDatabaseError, OlderKeyringError, misfit, proposal_subject
 from edgeface.centre.records import Repaired
-from edgeface.centre.tables import event_rows, receipts, sites
+from edgeface.centre.tables import event_rows, policies, receipts, sites
 from edgeface.core.errors import FleetError
-from edgeface.fleet import digest
+from edgeface.fleet import signed_policy
 
 if TYPE_CHECKING:
     from edgeface.centre.database import Transaction
@@ -79,7 +79,7 @@ def repair(
     rows = transaction.execute("SELECT person FROM people WHERE NOT gone").fetchall()
     waiting = transaction.execute("SELECT number FROM proposals WHERE state = 'waiting' AND NOT forget").fetchall()
     used = {person for (person,) in rows} | {proposal_subject(number) for (number,) in waiting}
-    used.update(map(event_rows.subject, names))
+    used.update(make(name) for name in names for make in (event_rows.subject, policies.subject))
     known = keyring.keys().keys()
     # After a restore, proposals are back that were decided since.
     lost = [number for (number,) in waiting if proposal_subject(number) not in known]
@@ -106,13 +106,22 @@ def begin_again(transaction: Transaction, keyring: Keyring, wall: float) -> None
         keyring.settle(site.site, start)
 
 
-def renumber(transaction: Transaction, keyring: Keyring, people: People, directory: Directory, wall: float) -> None:
-    """After a restore: begin an epoch for each site, and give everyone another number."""
+def renumber(
+    transaction: Transaction,
+    keyring: Keyring,
+    people: People,
+    directory: Directory,
+    all_policies: policies.Policies,
+    wall: float,
+) -> None:
+    """After a restore: begin an epoch for each site, and give everyone and the policy another number."""
     for found in sites.all_sites(transaction):
         sites.begin_epoch(transaction, found.site, keyring, wall, "")
         site = sites.locked(transaction, found.site)
         records = directory.records(transaction, site)
         # Counted again: in a damaged database, rows may be missing that the digest has.
-        total = digest.of(site.site, ((one.person, one.seq) for one in records))
+        version = all_policies.version(transaction, site.site)
+        total = signed_policy.digest_with(site.site, ((one.person, one.seq) for one in records), version)
         people.renumber(transaction, replace(site, digest=total, count=len(records)), records, wall)
+        all_policies.renumber(transaction, site.site)
     sites.note_counter(transaction, keyring)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edgeface.access.site_policy import SitePolicy
     from edgeface.core.types import Embedding
 
 ReceiptState = Literal["never", "behind", "equal", "differs"]
 """What a device's latest receipt says: none yet, an earlier change, all there is, or another set than the centre's."""
-ChangeKind = Literal["put", "forget", "restore"]
+ChangeKind = Literal["put", "forget", "restore", "policy"]
 ProposalState = Literal["waiting", "accepted", "declined"]
 JournalKind = Literal[
     "enroll", "change", "forget", "accept", "decline", "site", "epoch", "code", "join", "lost", "policy", "model",
@@ -104,8 +105,18 @@ class DeviceModel:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyRecord:
+    """The latest policy of a site."""
+
+    version: int = 0
+    """The change number at which it was made; 0 if there has never been one."""
+    policy: SitePolicy | None = None
+    """None if there is none, or no longer one: the config.yaml of each device decides alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeRecord:
-    """One change of a person, in the history of a site."""
+    """One change of a person or of the policy, in the history of a site."""
 
     seq: int
     person: bytes
@@ -177,6 +188,8 @@ class DeviceProof:
     revoked: bool
     model: str | None = None
     """The model that it has signed too; part of what the signature is of."""
+    policy: int = 0
+    """The version of the policy that it applies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from edgeface.centre import consistency
 from edgeface.centre.answers import Answers
+from edgeface.centre.bodies import Bodies
 from edgeface.centre.database import Database
 from edgeface.centre.migrations import migrate
 from edgeface.centre.records import NOT_SAID
@@ -17,6 +18,7 @@ from edgeface.centre.tables.event_rows import EventRows
 from edgeface.centre.tables.feed import Feed, UnfinishedError
 from edgeface.centre.tables.journal import Journal
 from edgeface.centre.tables.people import People
+from edgeface.centre.tables.policies import Policies
 from edgeface.centre.tables.proposals import Proposals
 from edgeface.centre.tables.rings import Rings
 from edgeface.centre.tables.templates import Templates
@@ -86,7 +88,8 @@ class Store:
         self.journal = Journal(self._database, self._clock)
         self._directory = Directory(keyring)
         self._people = People(keyring, self._directory)
-        self._feed = Feed(keyring)
+        self.policies = Policies(self._database, keyring, self._clock)
+        self._feed = Feed(keyring, self._directory, self.policies)
         self._proposals = Proposals(keyring, self._people, self._limits)
         self._events = EventRows(keyring, self._directory)
         self.upkeep = Upkeep(self._database, keyring, self._people, self._clock)
@@ -96,6 +99,7 @@ class Store:
         self.rings = Rings(self._database, keyring, self._clock)
         self.condition = Condition(self._database, keyring)
         self._answers = Answers()
+        self._bodies = Bodies(self._answers, self._feed, self.policies, self._finished, self._stamp)
         self._watch = Watch(conninfo, self._answers.drop)
 
     def close(self) -> None:
@@ -213,19 +217,13 @@ class Store:
         """
         return self._finished(site, lambda transaction: self._feed.changes(transaction, site, model, after))
 
-    def snapshot_body(self, site: str, model: str) -> bytes:
-        """`snapshot`, packed; made once for all callers until something changes."""
-        body = self._answers.get(site, model, None, self._stamp(site), lambda: self.snapshot(site, model).packed())
-        return body or b""
+    def snapshot_body(self, site: str, model: str, device: str) -> bytes:
+        """`snapshot` for a device, packed; made once for all that get the same until something changes."""
+        return self._bodies.get(site, model, device, None) or b""
 
-    def changes_body(self, site: str, model: str, after: int) -> bytes | None:
-        """`changes`, packed; made once for all callers until something changes."""
-
-        def made() -> bytes | None:
-            rows = self.changes(site, model, after)
-            return None if rows is None else rows.packed()
-
-        return self._answers.get(site, model, after, self._stamp(site), made)
+    def changes_body(self, site: str, model: str, device: str, after: int) -> bytes | None:
+        """`changes` for a device, packed; made once for all that get the same until something changes."""
+        return self._bodies.get(site, model, device, after)
 
     def wait(self, site: str, after: int, seconds: float) -> bool:
         """Wait until the site has a change above `after`; False if there was none.
@@ -375,7 +373,7 @@ class Store:
             wall = self._clock.wall()
             consistency.begin_again(transaction, self._keyring, wall)
             consistency.repair(transaction, self._keyring, self._people, wall, restored=True)
-            consistency.renumber(transaction, self._keyring, self._people, self._directory, wall)
+            consistency.renumber(transaction, self._keyring, self._people, self._directory, self.policies, wall)
 
     def _finished(self, site: str, read: Callable[[Transaction], Answer]) -> Answer:
         """Read rows; first finish forgetting those whose key is destroyed already, in case a crash interrupted it."""

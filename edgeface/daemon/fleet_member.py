@@ -12,6 +12,7 @@ from edgeface.gallery.leases import FILE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from edgeface.access.site_policy import SitePolicy
     from edgeface.config.configuration import Configuration
     from edgeface.core.clock import Clock
     from edgeface.fleet.device.follower import Follower
@@ -69,6 +70,10 @@ class FleetMember:
     def leases(self, wall: float) -> frozenset[str]:
         """The sites whose lease is not over at `wall`; any thread may call it."""
         return frozenset() if self._follower is None else self._follower.leases(wall)
+
+    def policies(self) -> Mapping[str, SitePolicy | None]:
+        """The policies of the sites; who is here by the word of a site that is missing passes no door."""
+        return {} if self._follower is None else self._follower.policies.current
 
     def facts(self) -> dict[str, Any] | None:
         """The part `fleet` of the state; None without a fleet."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from threading import Thread
 
+    from edgeface.access.site_policy import SitePolicy
     from edgeface.config.configuration import Configuration
     from edgeface.core.types import Event, FrameResult, Image, Probe
     from edgeface.faces.protocols import Detector
@@ -74,13 +75,16 @@ class RecognitionSession:
         timings: Timings | None = None,
         ignore: Callable[[str], None] = lambda _: None,
         leases: Callable[[float], frozenset[str]] | None = None,
+        sites: Callable[[], Mapping[str, SitePolicy | None]] = dict,
     ) -> None:
         """Open everything. Raises ModelError, GalleryError or VaultError.
 
         `synced` is whether the wall clock is right; `timings` measures the stages; `ignore` puts an unknown on the
         ignore list, in the thread that writes the gallery; `leases` are the sites whose lease is not over, instead of
-        those that the data folder has.
+        those that the data folder has; `sites` gives the policies of the sites of a
+        fleet.
         """
+        self._current_sites, self._sites = sites, sites()
         self.problems: tuple[str, ...] = ()
         """Where no one can be matched, or only at a laxer level, and people of doors who are not enrolled."""
         self.thresholds: Mapping[str, Thresholds] = {}
@@ -211,6 +215,8 @@ class RecognitionSession:
             self.pipeline.apply(rules(configuration, self._boot), configuration.quality, detector)
             # What is accepted no more is refused even if the gallery cannot be read now.
             self.pipeline.use(self._view, *self._use(self._view))
+        elif self._current_sites() != self._sites:
+            self.pipeline.use(self._view, *self._use(self._view))
         try:
             view = self._reader.newest(self._gallery, wall) or self._view
         except VaultError:
@@ -260,7 +266,8 @@ class RecognitionSession:
         self._view, self.people = view, frozenset(view.rows)
         if self._timings is not None:
             self._timings.people = view.enrolled
-        self.policy = with_limits(settings.access_policy, self._table, view)
+        self._sites = self._current_sites()
+        self.policy = with_limits(settings.access_policy, self._table, view, self._sites)
         groups = settings.camera_groups(self.policy.groups)
         everyone, cameras = camera_limits(self.policy, groups, settings.recognition.level, self._table, view)
         self._report(view, everyone, cameras)
@@ -280,7 +287,7 @@ class RecognitionSession:
         for line in {*lines, *doors} - self._logged:
             log.error("%s", line)
         self._logged = {*lines, *doors}
-        self.problems = (*lines, *strangers(self.policy, view.enrolled_of(self.people)))
+        self.problems = (*lines, *self.policy.conflicts, *strangers(self.policy, view.enrolled_of(self.people)))
 
     def _each_unknown(self) -> Iterator[Unknown]:
         for tag, unknown in self._gallery.each_unknown():

@@ -142,6 +142,14 @@ class Row(FleetMessage):
     """Signed facts, sealed with the person's key; none if the person has no template of the model."""
 
 
+class SealedPolicy(FleetMessage):
+    """The latest policy of a site, signed, and sealed with the key of the epoch."""
+
+    version: Annotated[int, Field(ge=1, le=1 << 62)]
+    """The change number at which it was made."""
+    sealed: Annotated[bytes, Field(max_length=300_000)]
+
+
 class Rows(FleetMessage):
     """The whole set of a site, or what has changed after a number."""
 
@@ -155,6 +163,8 @@ class Rows(FleetMessage):
     digest: Digest | None = None
     count: Annotated[int, Field(ge=0)] | None = None
     """The people in the digest: all who are not gone, with or without a template of the model."""
+    policy: SealedPolicy | None = None
+    """With the whole set, and whenever it is newer than the number; it is in the digest, and not in the count."""
     ring: Seq = 0
     """Another number than before: ask by a receipt whether a device is to use another model."""
 
@@ -173,12 +183,14 @@ class Receipt(FleetMessage):
     at: Millis
     """Milliseconds of the device's clock."""
     signature: Annotated[bytes, Field(min_length=64, max_length=64)]
+    policy: Seq = 0
+    """The version of the policy that the device applies; 0 if the site has never had one."""
     model: ModelName | None = None
     """Whose templates it matches with."""
 
     @classmethod
     def signed(cls, key: Ed25519PrivateKey, device: str, site: str, facts: dict[str, Any]) -> "Receipt":
-        """Sign `seq`, `digest`, `count` and `at`, and `model` if it is given."""
+        """Sign `seq`, `digest`, `count`, `at` and `policy`, and `model` if it is given."""
         return cls(**facts, signature=key.sign(_receipt(device, site, facts)))
 
     def verify(self, key: Ed25519PublicKey, device: str, site: str) -> None:
@@ -252,9 +264,9 @@ def model_name(name: str) -> str | None:
 
 
 def _receipt(device: str, site: str, facts: dict[str, Any]) -> bytes:
-    names = ("seq", "digest", "count", "at")
+    names = ("seq", "digest", "count", "at", "policy")
     model = [facts["model"]] if facts.get("model") else []
-    return packed(["edgeface fleet receipt 1", device, site, *(facts[name] for name in names), *model])
+    return packed(["edgeface fleet receipt 1", device, site, *(facts.get(name, 0) for name in names), *model])
 
 
 def _wanted(device: str, site: str, facts: dict[str, Any]) -> bytes:

@@ -67,6 +67,16 @@ def open_crop(key: bytes, site: str, person: bytes, n: int, sealed: bytes) -> by
     return _open(key, sealed, b"crop", site.encode(), person, n.to_bytes(8, "big"))
 
 
+def seal_policy(key: bytes, site: str, epoch: int, version: int, plain: bytes) -> bytes:
+    """Seal a site's signed policy for its devices, or with epoch 0 for the centre; bound to site, epoch and version."""
+    return _seal(key, plain, b"policy", site.encode(), epoch.to_bytes(8, "big"), version.to_bytes(8, "big"))
+
+
+def open_policy(key: bytes, site: str, epoch: int, version: int, sealed: bytes) -> bytes:
+    """What `seal_policy` sealed; raises FleetError if anything differs."""
+    return _open(key, sealed, b"policy", site.encode(), epoch.to_bytes(8, "big"), version.to_bytes(8, "big"))
+
+
 def wrap_key(epoch_key: bytes, site: str, epoch: int, person: bytes, key: bytes) -> bytes:
     """Wrap a person's key with the key of the site's epoch."""
     return _seal(epoch_key, key, b"key", site.encode(), epoch.to_bytes(8, "big"), person)

@@ -192,7 +192,7 @@ class Gallery(CorrectionsFile, UnknownsFile, FactorsFile):
         return Change("enrolled", person, wall)
 
     def replace(self, person: str, name: str, templates: Sequence[Template], wall: float, *, ignored: bool) -> Change:
-        """Replace whoever has the id by this person; look-alikes, negative templates and second factors stay."""
+        """Replace whoever has the id by this person; look-alikes, factors, site, groups and negative templates stay."""
         with self.transaction():
             before = self._find(person)
             kept = rows.kept(self._db, self.tag(person))

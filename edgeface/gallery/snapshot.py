@@ -224,6 +224,15 @@ def groups_of(people: Iterable[Person]) -> dict[str, tuple[str, ...]]:
     return {group: tuple(ids) for group, ids in found.items()}
 
 
+def sites_of(people: Iterable[Person]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """The people of each site of a fleet: their ids, with the groups in which the centre has them."""
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for one in people:
+        if one.site:
+            found.setdefault(one.site, {})[one.id] = one.groups
+    return found
+
+
 def rows_of(people: Sequence[Person]) -> dict[str, int]:
     """The place of each person, by id."""
     return dict(zip(map(attrgetter("id"), people), count(), strict=False))

@@ -10,9 +10,10 @@ import numpy as np
 
 from edgeface.access.levels import DoorLimits, LevelLimit
 from edgeface.access.policy import levels_of, opens_by_face
+from edgeface.access.site_policy import narrowed
 from edgeface.core.text import counted
 from edgeface.core.types import LEVELS, Match
-from edgeface.gallery.snapshot import groups_of
+from edgeface.gallery.snapshot import groups_of, sites_of
 from edgeface.recognition.decision import Comparison, guaranteed, thresholds
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgeface.access.policy import AccessPolicy, Door
+    from edgeface.access.site_policy import SitePolicy
     from edgeface.core.settings import Level
     from edgeface.core.types import Embedding
     from edgeface.faces.calibration import CalibrationTable
@@ -93,10 +95,20 @@ class Group:
         return seen is not None and seen.match.person not in self.people and seen.match.score >= self.known
 
 
-def with_limits(policy: AccessPolicy, table: CalibrationTable, view: GallerySnapshot) -> AccessPolicy:
-    """The policy with what each door accepts for those who may pass it and are enrolled."""
+def with_limits(
+    policy: AccessPolicy,
+    table: CalibrationTable,
+    view: GallerySnapshot,
+    sites: Mapping[str, SitePolicy | None] | None = None,
+) -> AccessPolicy:
+    """The policy with what each door accepts for those who may pass it and are enrolled.
+
+    `sites` are the policies of a centre, by which it is narrowed.
+    """
     enrolled = view.enrolled_of(person.id for person in view.people)
     policy = policy.with_people(enrolled, groups_of(view.people))
+    if sites is not None:
+        policy = narrowed(policy, sites, sites_of(view.people))
     counts = {name: len(policy.allowed(door, by_face=True) & enrolled) for name, door in policy.doors.items()}
     return replace(policy, limits={name: door_limits(policy.doors[name], table, n) for name, n in counts.items()})
 

@@ -72,8 +72,8 @@ def receipt_of(signed: DeviceProof) -> Receipt:
     assert signed.digest is not None
     assert signed.signature is not None
     return Receipt(
-        seq=signed.seq, digest=signed.digest, count=signed.count, signature=base64.b64decode(signed.signature),
-        model=signed.model,
+        seq=signed.seq, digest=signed.digest, count=signed.count, policy=signed.policy,
+        model=signed.model, signature=base64.b64decode(signed.signature),
         at=round(datetime.fromisoformat(signed.at.replace("Z", "+00:00")).timestamp() * 1000),
     )  # fmt: skip
 

@@ -93,21 +93,21 @@ def test_whoever_waits_returns_when_the_store_closes(centre: Centre) -> None:
 
 def test_many_callers_share_one_answer_until_something_changes(centre: Centre) -> None:
     centre.store.put_all(SITE, [entry(n) for n in range(3)], "admin")
-    first = centre.store.snapshot_body(SITE, MODEL)
-    assert centre.store.snapshot_body(SITE, MODEL) is first
-    changed = centre.store.changes_body(SITE, MODEL, 2)
+    first = centre.store.snapshot_body(SITE, MODEL, "front")
+    assert centre.store.snapshot_body(SITE, MODEL, "front") is first
+    changed = centre.store.changes_body(SITE, MODEL, "front", 2)
     assert changed is not None
     assert len(messages.Rows.read(changed).rows) == 1
-    assert centre.store.changes_body(SITE, MODEL, 2) is changed
+    assert centre.store.changes_body(SITE, MODEL, "front", 2) is changed
     centre.store.forget(SITE, centre.person("person-1"), "admin")
-    assert len(messages.Rows.read(centre.store.snapshot_body(SITE, MODEL)).rows) == 2
-    again = centre.store.changes_body(SITE, MODEL, 2)
+    assert len(messages.Rows.read(centre.store.snapshot_body(SITE, MODEL, "front")).rows) == 2
+    again = centre.store.changes_body(SITE, MODEL, "front", 2)
     assert again is not None
     assert len(messages.Rows.read(again).rows) == 2
     centre.store.new_epoch(SITE, "admin")
-    assert messages.Rows.read(centre.store.snapshot_body(SITE, MODEL)).epoch == centre.store.site(SITE).epoch
+    assert messages.Rows.read(centre.store.snapshot_body(SITE, MODEL, "front")).epoch == centre.store.site(SITE).epoch
     centre.store.upkeep.raise_floor(SITE, 4)
-    assert centre.store.changes_body(SITE, MODEL, 2) is None
+    assert centre.store.changes_body(SITE, MODEL, "front", 2) is None
 
 
 def test_answers_take_a_bounded_amount_of_memory() -> None:

@@ -228,7 +228,7 @@ def test_a_list_that_does_not_fit_its_digest_is_served_to_no_one(centre: Centre,
         for statement in sql.split(";"):
             transaction.execute(statement.encode())
     with pytest.raises(FleetError, match=r"house: the database has . people, and not the . of change 3"):
-        centre.store.snapshot_body(SITE, MODEL)
+        centre.store.snapshot_body(SITE, MODEL, "front")
 
 
 def test_restored_counts_anew_after_rows_were_lost(centre: Centre) -> None:

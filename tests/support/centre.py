@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from edgeface.centre.keys.keyring import Keyring, Mark
 from edgeface.centre.records import Entry, JoinCode
 from edgeface.centre.store import Store
-from edgeface.fleet import digest, sealing
+from edgeface.fleet import digest, sealing, signed_policy
 from edgeface.fleet.facts import PersonFacts, to_mean, verify
-from edgeface.fleet.messages import JoinRequest, Proposal, Receipt
+from edgeface.fleet.messages import JoinRequest, Proposal, Receipt, Rows
 from edgeface.fleet.packing import packed
 from tests.support.clock import FixedClock
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
+    from edgeface.access.site_policy import SitePolicy
     from edgeface.centre.records import Device
     from edgeface.core.types import Embedding
-    from edgeface.fleet.messages import Rows
 
 MODEL = "mobile:0123abcd"
 OTHER_MODEL = "large:89abcdef"
@@ -114,15 +114,18 @@ class TestDevice:
     seq: int = 0
     people: dict[bytes, tuple[int, PersonFacts | None]] = field(default_factory=dict)
     last: Rows | None = None
+    version: int = 0
+    policy: SitePolicy | None = None
     device: Device = field(init=False)
 
     def follow(self, model: str = MODEL) -> None:
         """Apply all there is."""
         while True:
-            rows = self.centre.store.changes(SITE, model, self.seq)
-            if rows is None:
-                rows = self.centre.store.snapshot(SITE, model)
+            body = self.centre.store.changes_body(SITE, model, self.name, self.seq)
+            if body is None:
+                body = self.centre.store.snapshot_body(SITE, model, self.name)
                 self.people.clear()
+            rows = Rows.read(body)
             self.apply(rows, model)
             if not rows.more:
                 return
@@ -142,6 +145,11 @@ class TestDevice:
                 public = self.centre.keyring.enrolling.key(SITE).public_key()
                 facts = verify(SITE, row.person, signed, public)
             self.people[row.person] = row.seq, facts
+        if rows.policy is not None:
+            self.version, sealed = rows.policy.version, rows.policy.sealed
+            signed = sealing.open_policy(epoch_key, SITE, rows.epoch, self.version, sealed)
+            public = self.centre.keyring.enrolling.key(SITE).public_key()
+            self.policy = signed_policy.verify(SITE, self.version, signed, public)
         self.seq, self.last = rows.seq, rows
         if not rows.more:
             assert (rows.digest, rows.count) == (digest.to_hex(self.digest), len(self.people))
@@ -149,7 +157,8 @@ class TestDevice:
     @property
     def digest(self) -> int:
         """Of what it has."""
-        return digest.of(SITE, ((person, seq) for person, (seq, _) in self.people.items()))
+        people = digest.of(SITE, ((person, seq) for person, (seq, _) in self.people.items()))
+        return digest.changed(people, added=[signed_policy.entry(SITE, self.version)])
 
     @property
     def ids(self) -> set[str]:
@@ -158,7 +167,10 @@ class TestDevice:
 
     def receipt(self, **other: Any) -> Receipt:
         """What it signs now."""
-        facts = {"seq": self.seq, "digest": digest.to_hex(self.digest), "count": len(self.people), "at": 1, **other}
+        facts = {
+            "seq": self.seq, "digest": digest.to_hex(self.digest), "count": len(self.people), "at": 1,
+            "policy": self.version, **other,
+        }  # fmt: skip
         return Receipt.signed(self.signing, self.name, SITE, facts)
 
 

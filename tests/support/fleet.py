@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from edgeface.core.errors import FleetError
-from edgeface.fleet import digest, facts, join_code, messages, sealing
+from edgeface.fleet import digest, facts, join_code, messages, sealing, signed_policy
 from edgeface.fleet.facts import PersonFacts
 from tests.support.certificates import Authority
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from edgeface.access.site_policy import SitePolicy
     from edgeface.core.types import Embedding
 
 DAY = 86_400
@@ -65,6 +66,8 @@ class SmallCentre:
     """The status for requests whose path ends so."""
     alter: Any = None
     """Changes a Rows before it is sent."""
+    policy: SitePolicy | None = None
+    policy_version: int = 0
 
     def __post_init__(self) -> None:
         self.enrolling = Ed25519PrivateKey.generate()
@@ -99,6 +102,20 @@ class SmallCentre:
     def forget(self, person: bytes) -> None:
         self._store(person, Known(0, gone=True))
 
+    def set_policy(self, policy: SitePolicy | None) -> None:
+        with self.changed:
+            self.seq += 1
+            self.policy, self.policy_version = policy, self.seq
+            self.changed.notify_all()
+
+    def sealed_policy(self, **other: Any) -> messages.SealedPolicy:
+        """The policy as it is sent; `other` replaces what it is signed and sealed with."""
+        given = {"site": self.site, "version": self.policy_version, "key": self.enrolling, "policy": self.policy}
+        site, version, key, policy = {**given, **other}.values()
+        signed = signed_policy.sign(site, version, policy, key)
+        sealed = sealing.seal_policy(self.epoch_key, self.site, self.epoch, self.policy_version, signed)
+        return messages.SealedPolicy(version=self.policy_version, sealed=sealed)
+
     def new_epoch(self) -> None:
         with self.changed:
             self.epoch, self.epoch_key = self.epoch + 1, sealing.new_key()
@@ -124,10 +141,12 @@ class SmallCentre:
                 person: one for person, one in self.people.items() if one.seq > after and not (whole and one.gone)
             }
             there = [(person, one.seq) for person, one in self.people.items() if not one.gone]
+            policy = signed_policy.entry(self.site, self.policy_version)
             made = messages.Rows(
                 site=self.site, seq=self.seq, epoch=self.epoch, count=len(there),
                 rows=tuple(self._row(person, one) for person, one in chosen.items()),
-                digest=digest.to_hex(digest.of(self.site, there)),
+                digest=digest.to_hex(digest.changed(digest.of(self.site, there), added=[policy])),
+                policy=self.sealed_policy() if self.policy_version > (0 if whole else after) else None,
             )  # fmt: skip
         return made if self.alter is None else self.alter(made)
 

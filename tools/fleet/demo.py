@@ -147,7 +147,7 @@ def _verify(proof: dict[str, Any]) -> None:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(one["receipt_key"]))
         receipt = Receipt(
             seq=one["seq"], digest=one["digest"], count=one["count"], at=round(_seconds(one["at"]) * 1000),
-            signature=base64.b64decode(one["signature"]), model=one["model"],
+            policy=one["policy"], model=one["model"], signature=base64.b64decode(one["signature"]),
         )  # fmt: skip
         receipt.verify(key, one["device"], SITE)
         if (one["seq"], one["digest"], one["count"]) != (proof["seq"], proof["digest"], proof["count"]):

@@ -220,6 +220,8 @@ class DeviceProof(Outstanding):
     revoked: bool
     model: str | None
     """The model that the device has signed too."""
+    policy: int
+    """The version of the policy that it applies; 0 for none."""
 
 
 class Proof(ApiModel):
@@ -241,14 +243,14 @@ class HistoryQuery(ApiModel):
 
 
 class HistoryEntry(ApiModel):
-    """One change of a person."""
+    """One change of a person or of the policy."""
 
     seq: int
     kind: ChangeKind
     at: Time
     by: str
     id: str | None
-    """Null for someone who was forgotten: nothing of them is left."""
+    """Null for the policy, and for someone who was forgotten: nothing of them is left."""
 
 
 class History(ApiModel):

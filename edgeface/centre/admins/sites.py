@@ -66,7 +66,7 @@ def proof(call: Call) -> Response:
 
 
 def history(call: Call) -> Response:
-    """List the changes of people, and who made them."""
+    """List the changes of people and of the policy, and who made them."""
     followed, store = call.path["site"], centre(call).store
     require_right(call, followed, "viewer")
     ids = {one.person: one.id for one in store.people(followed)}
@@ -185,6 +185,7 @@ def _device_proof(one: records.DeviceProof) -> models.DeviceProof:
         receipt_key=_base64(one.receipt_key),
         revoked=one.revoked,
         model=one.model,
+        policy=one.policy,
     )
 
 
@@ -243,7 +244,7 @@ OPERATIONS = (
     Operation("GET", _SITE, "viewer", "sites", "Get one site", site, {200: models.Site}, errors=(403,)),
     Operation("GET", f"{_SITE}/proof", "viewer", "sites", "Get what each device of a site has signed", proof,
               {200: models.Proof}, errors=(403,)),
-    Operation("GET", f"{_SITE}/changes", "viewer", "sites", "List the changes of people", history,
+    Operation("GET", f"{_SITE}/changes", "viewer", "sites", "List the changes of people and of the policy", history,
               {200: models.History}, query=models.HistoryQuery, errors=(403,)),
     Operation("GET", f"{_SITE}/duplicates", "viewer", "sites", "List pairs of people whose templates are alike",
               duplicates, {200: models.Duplicates}, errors=(403,)),

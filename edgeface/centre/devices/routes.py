@@ -94,7 +94,7 @@ async def snapshot(request: Request) -> Response:
     device, site = await _member(request)
     (model,) = _query(request, model="")
     _spend(request, "lists", (device.device, site))
-    return _packed(await run_in_threadpool(_context(request).store.snapshot_body, site, model))
+    return _packed(await run_in_threadpool(_context(request).store.snapshot_body, site, model, device.device))
 
 
 async def changes(request: Request) -> Response:
@@ -103,14 +103,14 @@ async def changes(request: Request) -> Response:
     model, after_text, wait_text = _query(request, model="", after="", wait="0")
     after, wait = _number(after_text, _MAX_SEQ), _number(wait_text.removesuffix(".0"), int(MAX_WAIT))
     store = _context(request).store
-    body = await run_in_threadpool(store.changes_body, site, model, after)
+    body = await run_in_threadpool(store.changes_body, site, model, device.device, after)
     if body is not None and wait and not _has_news(body, after):
         before = _context(request).clock.monotonic()
         await request.app.state.waiting.wait(site, after, device, wait)
         request.scope[WAITED] = _context(request).clock.monotonic() - before
         # It may have been revoked meanwhile.
         await _member(request)
-        body = await run_in_threadpool(store.changes_body, site, model, after)
+        body = await run_in_threadpool(store.changes_body, site, model, device.device, after)
     if body is None:
         raise Problem(HTTPStatus.GONE, detail="these changes are no longer kept: list everyone again")
     return _packed(body)

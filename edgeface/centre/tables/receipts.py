@@ -65,7 +65,7 @@ def proof(transaction: Transaction, site: str) -> SiteProof:
     state = sites.find(transaction, site)
     rows = transaction.execute(
         "SELECT d.device, r.seq, r.digest, r.count, r.at, r.signature, r.fits, d.receipt_key, s.lease_ends,"
-        " d.revoked IS NOT NULL, r.model"
+        " d.revoked IS NOT NULL, r.model, r.policy"
         " FROM device_sites s JOIN devices d USING (device) LEFT JOIN receipts r USING (device, site)"
         " WHERE s.site = %s ORDER BY d.device",
         (site,),
@@ -108,10 +108,10 @@ def _set_at(transaction: Transaction, site: Site, seq: int) -> tuple[str, int] |
 
 def _keep(transaction: Transaction, device: str, site: str, receipt: Receipt, wall: float, *, fits: bool) -> None:
     transaction.execute(
-        "INSERT INTO receipts VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (device, site) DO UPDATE"
+        "INSERT INTO receipts VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (device, site) DO UPDATE"
         " SET seq = excluded.seq, digest = excluded.digest, count = excluded.count, at = excluded.at,"
         " signature = excluded.signature, fits = excluded.fits, received = excluded.received,"
-        " model = excluded.model",
+        " policy = excluded.policy, model = excluded.model",
         (
             device,
             site,
@@ -122,13 +122,14 @@ def _keep(transaction: Transaction, device: str, site: str, receipt: Receipt, wa
             receipt.signature,
             fits,
             wall,
+            receipt.policy,
             receipt.model,
         ),
     )
 
 
 def _proof(site: Site, row: Sequence[Any]) -> DeviceProof:
-    device, seq, signed, count, at, signature, fits, receipt_key, lease_ends, revoked, model = row
+    device, seq, signed, count, at, signature, fits, receipt_key, lease_ends, revoked, model, policy = row
     return DeviceProof(
         device=device,
         state=_state(site.seq, seq, fits=fits),
@@ -141,6 +142,7 @@ def _proof(site: Site, row: Sequence[Any]) -> DeviceProof:
         lease_ends=lease_ends,
         revoked=revoked,
         model=model,
+        policy=policy or 0,
     )
 
 

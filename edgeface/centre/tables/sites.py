@@ -87,6 +87,8 @@ class Change:
     before: int | None
     """Their change number so far, if they were in the digest."""
     gone: bool = False
+    counted: bool = True
+    """Whether it is a person."""
 
 
 def note_counter(transaction: Transaction, keyring: Keyring) -> None:
@@ -135,7 +137,8 @@ def number(
         site = _after(site, seq, change)
         rows.append((site.site, seq, change.person, kind, wall, by, to_bytes(site.digest), site.count))
     if kind != "restore":
-        journal.note_people(transaction, wall, by, site.site, [(_kind(change), change.person) for change in changes])
+        people = [(_kind(change), change.person) for change in changes if change.counted]
+        journal.note_people(transaction, wall, by, site.site, people)
     execute_all(transaction, "INSERT INTO changes VALUES (%s, %s, %s, %s, %s, %s, %s, %s)", rows)
     transaction.execute(
         "WITH changed AS (UPDATE sites SET seq = %s, digest = %s, count = %s WHERE site = %s RETURNING site, seq)"
@@ -167,7 +170,7 @@ def _after(site: Site, seq: int, change: Change) -> Site:
         site,
         seq=seq,
         digest=digest.changed(site.digest, added=added, removed=removed),
-        count=site.count + len(added) - len(removed),
+        count=site.count + (len(added) - len(removed) if change.counted else 0),
     )
 
 

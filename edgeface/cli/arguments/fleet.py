@@ -6,7 +6,7 @@ from edgeface.cli.arguments.build import Argument, flag, path, value
 
 AT_CENTRE = (
     "site", "code", "enroll", "people", "forget", "devices", "lost", "proof", "proposals", "accept", "decline",
-    "events", "crops", "model", "ring", "search",
+    "events", "crops", "model", "ring", "search", "policy",
 )  # fmt: skip
 
 FLEET: dict[str, tuple[Argument, ...]] = {
@@ -44,7 +44,7 @@ FLEET: dict[str, tuple[Argument, ...]] = {
             "on a device: join URL [CODE]; at the centre: site [SITE...], code DEVICE SITE..., "
             "enroll SITE ID PHOTO..., people SITE, forget SITE ID..., lost DEVICE, proof SITE, proposals, accept N..., "
             "decline N..., events [SITE], crops SITE PERSON, model [add FILE | embed SITE | remove MODEL], "
-            "ring MODEL SITE, search SITE PHOTO",
+            "ring MODEL SITE, search SITE PHOTO, policy SITE",
             nargs="*",
         ),
         flag("--again", "join: although the device has joined before"),
@@ -61,6 +61,8 @@ FLEET: dict[str, tuple[Argument, ...]] = {
         value("--group", "GROUP", "enroll: a group; may be repeated", action="append"),
         value("--given", "DATE", "enroll: the day of consent, YYYY-MM-DD"),
         value("--expires", "DATE", "enroll: the first day without consent, or never"),
+        path("--set", "FILE", "policy: the policy of the site from now on"),
+        flag("--remove", "policy: the site has none any more, and the config.yaml of each device decides alone"),
         flag("--skip-bad", "enroll: leave out photos that cannot be used"),
         flag("--anyway", "enroll: also what may be of another person; ring: although earlier devices are not ready"),
         flag("--different-people", "enroll: also a face that someone else has"),

@@ -15,6 +15,7 @@ from edgeface.centre.search.candidates import NOTE, Inquiry, candidates
 from edgeface.centre.tables.faces import ObjectionError
 from edgeface.cli.fleet.events import show_events
 from edgeface.cli.fleet.models import change_models, model_line, move_ring, show_crops
+from edgeface.cli.fleet.policy import do_policy
 from edgeface.cli.fleet.service import load
 from edgeface.cli.people import refusals_explained
 from edgeface.core.clock import SystemClock, local_time, rfc3339
@@ -117,9 +118,12 @@ def _forget(context: CentreContext, words: Sequence[str], _: argparse.Namespace)
 
 
 def _devices(context: CentreContext, _: Sequence[str], __: argparse.Namespace) -> None:
-    """List the devices."""
+    """List the devices, with the policies that they apply."""
+    proofs = map(context.store.proof, [one.site for one in context.store.sites()])
+    applied = {(proof.site.site, one.device): one.policy for proof in proofs for one in proof.devices if one.policy}
     for one in context.store.devices():
-        say(f"{one.device:<20} {', '.join(one.sites):<24} {_state(one)}")
+        policies = "".join(f", policy {n} of {site}" for (site, device), n in applied.items() if device == one.device)
+        say(f"{one.device:<20} {', '.join(one.sites):<24} {_state(one)}{policies}")
     for site in context.store.sites():
         for device in context.store.rings.models(site.site):
             say(f"{device.device:<20} {site.site:<24} {model_line(device)}")
@@ -247,6 +251,7 @@ def _say_proof(context: CentreContext, site: str) -> None:
 def _proof_line(one: DeviceProof) -> str:
     words = "is revoked" if one.revoked else _STATES[one.state]
     signed = f", change {one.seq}" if one.signature is not None else ""
+    signed += f", policy {one.policy}" if one.policy else ""
     if one.state == "equal" or one.lease_ends is None:
         return f"{words}{signed}"
     return f"{words}{signed}; matches no one of it after {local_time(one.lease_ends)}"
@@ -276,6 +281,7 @@ _WORDS = {
     "model": (0, 2, "[add FILE | embed SITE | remove MODEL]"),
     "ring": (2, 2, "MODEL SITE"),
     "search": (2, 2, "SITE PHOTO --reason TEXT"),
+    "policy": (1, 1, "SITE [--set FILE | --remove]"),
 }
 """How many words each action takes, and what they are."""
 _ACTIONS = {
@@ -283,4 +289,5 @@ _ACTIONS = {
     "forget": _forget, "devices": _devices, "lost": _lost, "proof": _proof,
     "proposals": _proposals, "accept": _accept, "decline": _decline,
     "events": show_events, "crops": _crops, "model": _model, "ring": _ring, "search": _search,
+    "policy": do_policy,
 }  # fmt: skip

@@ -25,6 +25,7 @@ from edgeface.core.text import check_new_id, counted, given_name
 from edgeface.fleet.device.local_changes import LocalChanges, person_mark
 from edgeface.fleet.device.opening import open_rows
 from edgeface.fleet.device.planning import plan
+from edgeface.fleet.device.policies import SitePolicies, with_policy
 from edgeface.fleet.device.records import ERASING, PUTTING, Entry, Removal, emptied
 from edgeface.gallery.snapshot import Person, Template
 from edgeface.people import trace_search
@@ -65,8 +66,10 @@ class Applier:
         *,
         latest: Callable[[], GallerySnapshot | None] = lambda: None,
         step: Step = lambda _: None,
+        policies: SitePolicies | None = None,
     ) -> None:
         """`latest` is a snapshot from which the gallery is read by difference; `step` is called between the steps."""
+        self._policies = policies or SitePolicies()
         self._configuration, self._gallery, self._book, self._clock = configuration, gallery, book, clock
         self._latest, self._step = latest, step
         self.local = LocalChanges(gallery, book)
@@ -81,6 +84,7 @@ class Applier:
 
         Raises FleetError if the answer does not fit, and GalleryError if it cannot be written.
         """
+        before, site = site, with_policy(site, answer, whole=whole)
         known = self._book.of(site.site) if whole else {}
         same = {
             one: entry.seq for one, entry in known.items() if entry.state in {"matched", "forgotten"} and not entry.busy
@@ -95,13 +99,13 @@ class Applier:
             # Someone new gets the id of someone who goes: nothing of the one may stay with the other.
             self._count_removed(site.site, len(found.reused))
             self._leave(found.reused)
-            return self.apply(site, answer, whole=whole)
+            return self.apply(before, answer, whole=whole)
         if found.puts or found.erased:
             self._step("written")
         self._erase(found.erased)
         if found.site != site or found.puts or found.noted:
             self._commit(found)
-        return bool(found.puts or found.noted)
+        return bool(found.puts or found.noted or site.policy != before.policy)
 
     def _changed(self, site: SiteFile, opened: OpenedRows, *, whole: bool) -> Plan | FleetError:
         """What an answer changes, written as far as steps 1 and 2, or why it is refused."""
@@ -112,6 +116,11 @@ class Applier:
                 found = self._planned(site, opened, whole=whole)
             except FleetError as error:
                 return error
+            if site.signed_policy != self._book.sites[site.site].signed_policy:
+                # Before the people whom it is about: a crash must not leave them here without it.
+                self._book.put_site(site)
+                self._policies.show(self._book)
+                self._step("policy")
             return found if found.reused else self._write(found)
 
     def finish(self) -> None:

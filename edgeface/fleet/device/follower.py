@@ -19,6 +19,7 @@ from edgeface.fleet.device.client import AwayError, CentreClient, RefusedError
 from edgeface.fleet.device.fleet_file import FleetFile
 from edgeface.fleet.device.lease import DeviceLease, PublishedLeases
 from edgeface.fleet.device.planning import DigestError
+from edgeface.fleet.device.policies import SitePolicies
 from edgeface.fleet.device.proposing import Proposer
 from edgeface.fleet.device.records import LIST
 from edgeface.fleet.device.status import Counters, problems, report
@@ -77,6 +78,8 @@ class Follower:
         self._synced, self._latest, self._wait, self._step = synced, latest, wait, step
         self._record = record
         self._closing = threading.Event()
+        self.policies = SitePolicies()
+        """What the doors are told of the policies of the sites."""
         self._client: CentreClient | None = None
         self._proposer: Proposer | None = None
         self._counters = Counters()
@@ -170,7 +173,11 @@ class Follower:
         if gallery.problem is not None:
             raise FleetError(gallery.problem)
         book.remodel(self._model)
-        applier = Applier(self._settings, gallery, book, self._clock, latest=self._latest, step=self._step)
+        self.policies.show(book)
+        applier = Applier(
+            self._settings, gallery, book, self._clock,
+            latest=self._latest, step=self._step, policies=self.policies,
+        )  # fmt: skip
         applier.local.take_restored(folder)
         return book, applier
 
@@ -395,10 +402,11 @@ class Follower:
         self._problem = line
         restarted = self._counters.restarted(self._clock.monotonic())
         if book is not None:
+            self.policies.show(book)
             self._facts = report(book, self._counters, self._clock)
             found = problems(book, self._counters, line, self._clock.wall())
             stays = self._change_over.problem
             told = alarms(book, self._clock, self._record)
-            self._problems = (*found, *(() if stays is None else (stays,)), *restarted, *told)
+            self._problems = (*found, *(() if stays is None else (stays,)), *restarted, *told, *self.policies.problems)
         elif line is not None:
             self._problems = (line, *restarted)

@@ -24,6 +24,7 @@ class OpenedPerson(NamedTuple):
     row: Row
     facts: PersonFacts
     embedding: Embedding
+    site: str
 
 
 class OpenedRows(NamedTuple):
@@ -73,4 +74,4 @@ def _opened(site: SiteFile, row: Row, model: str, key: Ed25519PublicKey) -> Open
     found = facts.verify(site.site, row.person, signed, key)
     if found.model != model:
         raise FleetError("a row of the centre has a template of another model")
-    return OpenedPerson(row, found, found.embedding)
+    return OpenedPerson(row, found, found.embedding, site.site)

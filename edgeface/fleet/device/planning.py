@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgeface.core.errors import FleetError
-from edgeface.fleet import digest
+from edgeface.fleet import digest, signed_policy
 from edgeface.fleet.device.records import Entry, PersonFile, emptied
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _site(
     before = [known[one] for one in after if one in known]
     if whole:
         present = {row.person: row.seq for row in answer.rows if row.key is not None}
-        value, count = digest.of(site.site, present.items()), len(present)
+        value, count = signed_policy.digest_with(site.site, present.items(), site.policy), len(present)
     else:
         value = digest.changed(
             int(site.digest, 16), added=_parts(site.site, after.values()), removed=_parts(site.site, before)

@@ -104,6 +104,9 @@ class SiteFile(FleetMessage):
     """How often the digest was wrong."""
     began: bool = False
     """Whether it is noted who was enrolled before."""
+    policy: int = 0
+    """The version of the site's policy that holds here; 0 if there has never been one."""
+    signed_policy: Annotated[bytes, Field(repr=False)] = b""
     barred: bool = False
     """Whether the centre has refused this device, and has answered nothing since."""
     model: str = ""
@@ -114,7 +117,10 @@ class SiteFile(FleetMessage):
     def receipt(self, wall: float, model: str) -> dict[str, object]:
         """What the device signs of it at `wall`, with the embedder in use."""
         at = min(max(0, round(wall * 1000)), LATEST_MILLIS)
-        return {"seq": self.seq, "digest": self.digest, "count": self.count, "at": at, "model": model_name(model)}
+        return {
+            "seq": self.seq, "digest": self.digest, "count": self.count, "at": at,
+            "policy": self.policy, "model": model_name(model),
+        }  # fmt: skip
 
     def charged(self, seconds: float, wall: float = 0.0) -> "SiteFile":
         """The site after the device has run for so many more seconds, and its clock shows `wall`."""

@@ -47,6 +47,7 @@ def report(book: Book, counters: Counters, clock: Clock) -> dict[str, Any]:
     sites = {
         name: {
             "seq": max(0, site.seq),
+            "policy": site.policy,
             "people": book.states[name, "matched"],
             "behind": round(now - counters.reached[name]) if name in counters.reached else _since(site.reached, wall),
             "lease": None if site.lease is None else max(0, round(site.lease.remaining(wall))),

@@ -48,12 +48,12 @@ class CheckedForm:
     """Names, as given by the client, and contents."""
 
 
-def json_body(model: type[ApiModel]) -> Body:
-    """A JSON object."""
+def json_body(model: type[ApiModel], *, strict: bool | None = True) -> Body:
+    """A JSON object; with None as `strict`, each model and field says how strict it is."""
 
     async def read(request: Request) -> ApiModel:
         _require_type(request, "application/json")
-        found: ApiModel = checked(model, _parsed(await request.body()), request)
+        found: ApiModel = checked(model, _parsed(await request.body()), request, strict=strict)
         return found
 
     return Body(read, {"application/json": model})
@@ -105,7 +105,7 @@ def image_body() -> Body:
     return Body(read, {limits.MULTIPART: schema, **dict.fromkeys(_IMAGES, _BINARY)})
 
 
-def checked(model: type[ApiModel], value: object, request: Request, *, strict: bool = True) -> Any:
+def checked(model: type[ApiModel], value: object, request: Request, *, strict: bool | None = True) -> Any:
     """`value` as an object of the model. Raises Problem 422 with a line for each mistake."""
     try:
         return model.model_validate(value, strict=strict)
