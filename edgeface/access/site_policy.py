@@ -159,7 +159,7 @@ class _Narrowing:
         """The name of a schedule that holds when both do."""
         if central is None:
             return own
-        # One that is not there never holds.
+        # Without such a schedule, the rule never holds.
         of_site = self._sites[site].schedules.get(central)
         name = f"{site}:{central}" if own is None else f"{own}+{site}:{central}"
         if of_site is not None and own is None:

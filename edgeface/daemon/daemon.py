@@ -117,13 +117,7 @@ class Daemon:
         self._page = WebPage(configuration.web, self._web_context)
         self._vision = Vision(
             lambda settings, wall: RecognitionSession(
-                settings,
-                self._boot,
-                wall,
-                timings=self._timings,
-                ignore=self._ignore,
-                leases=self._fleet.leases,
-                sites=self._fleet.policies,
+                settings, self._boot, wall, timings=self._timings, ignore=self._ignore, fleet=self._fleet
             ),
             configuration,
             self._mailbox,

@@ -6,7 +6,7 @@ import logging
 import math
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edgeface.access.policy import AccessPolicy, strangers, unguaranteed
 from edgeface.core.clock import synchronised
@@ -63,6 +63,16 @@ def rules(configuration: Configuration, boot: str) -> PipelineRules:
     )
 
 
+class FleetFacts(Protocol):
+    """What a fleet says about its people; any thread may call it."""
+
+    def leases(self, wall: float) -> frozenset[str]:
+        """The sites whose lease is not over."""
+
+    def policies(self) -> Mapping[str, SitePolicy | None]:
+        """The policies of the sites."""
+
+
 class RecognitionSession:
     """One pipeline with its gallery; it belongs to the thread that opened it."""
 
@@ -74,17 +84,16 @@ class RecognitionSession:
         synced: Callable[[], bool] = synchronised,
         timings: Timings | None = None,
         ignore: Callable[[str], None] = lambda _: None,
-        leases: Callable[[float], frozenset[str]] | None = None,
-        sites: Callable[[], Mapping[str, SitePolicy | None]] = dict,
+        fleet: FleetFacts | None = None,
     ) -> None:
         """Open everything. Raises ModelError, GalleryError or VaultError.
 
         `synced` is whether the wall clock is right; `timings` measures the stages; `ignore` puts an unknown on the
-        ignore list, in the thread that writes the gallery; `leases` are the sites whose lease is not over, instead of
-        those that the data folder has; `sites` gives the policies of the sites of a
-        fleet.
+        ignore list, in the thread that writes the gallery; without `fleet`, the leases are those that the data folder
+        has, and the people of a site pass no door.
         """
-        self._current_sites, self._sites = sites, sites()
+        self._policies: Callable[[], Mapping[str, SitePolicy | None]] = dict if fleet is None else fleet.policies
+        self._sites = self._policies()
         self.problems: tuple[str, ...] = ()
         """Where no one can be matched, or only at a laxer level, and people of doors who are not enrolled."""
         self.thresholds: Mapping[str, Thresholds] = {}
@@ -108,7 +117,8 @@ class RecognitionSession:
         self._unsaved = Unsaved()
         self._tags: dict[bytes, str] = {}
         self._gallery = Gallery.open(configuration.data, self.analyzer.embedder.name)
-        self._gallery.leases = leases or self._gallery.leases
+        if fleet is not None:
+            self._gallery.leases = fleet.leases
         self._reader = SnapshotReader(configuration.data, self._gallery.model, self._gallery.moment(wall))
         try:
             self.pipeline = self._open_pipeline(wall)
@@ -215,7 +225,7 @@ class RecognitionSession:
             self.pipeline.apply(rules(configuration, self._boot), configuration.quality, detector)
             # What is accepted no more is refused even if the gallery cannot be read now.
             self.pipeline.use(self._view, *self._use(self._view))
-        elif self._current_sites() != self._sites:
+        elif self._policies() != self._sites:
             self.pipeline.use(self._view, *self._use(self._view))
         try:
             view = self._reader.newest(self._gallery, wall) or self._view
@@ -266,7 +276,7 @@ class RecognitionSession:
         self._view, self.people = view, frozenset(view.rows)
         if self._timings is not None:
             self._timings.people = view.enrolled
-        self._sites = self._current_sites()
+        self._sites = self._policies()
         self.policy = with_limits(settings.access_policy, self._table, view, self._sites)
         groups = settings.camera_groups(self.policy.groups)
         everyone, cameras = camera_limits(self.policy, groups, settings.recognition.level, self._table, view)

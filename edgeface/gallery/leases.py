@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgeface.core import sqlite
 from edgeface.core.clock import DAY
@@ -48,6 +48,21 @@ def sealed(vault: Vault, site: str, lease: StoredLease) -> bytes:
     return vault.seal(json.dumps(lease).encode(), _about(site))
 
 
+def read_rows(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    """The rows of a query, also of a file that cannot be written. Raises GalleryError if it cannot be read."""
+    with sqlite.translated(path):
+        try:
+            return _read_rows(path, sql, immutable=False)
+        except sqlite3.OperationalError:
+            # A full disk has no room for the shared memory of its log.
+            return _read_rows(path, sql, immutable=True)
+
+
+def _read_rows(path: Path, sql: str, *, immutable: bool) -> list[tuple[Any, ...]]:
+    with closing(sqlite.reading_only(path, immutable=immutable)) as connection:
+        return connection.execute(sql).fetchall()
+
+
 class LeaseReader:
     """Reads fleet.db again when someone has written it; a file that cannot be read extends no lease."""
 
@@ -69,17 +84,8 @@ class LeaseReader:
         return frozenset(site for site, one in self._leases.items() if one.holds(wall))
 
     def _read(self) -> dict[str, StoredLease]:
-        with sqlite.translated(self._path):
-            try:
-                rows = self._rows(immutable=False)
-            except sqlite3.OperationalError:
-                # A full disk has no room for the shared memory of its log.
-                rows = self._rows(immutable=True)
+        rows = read_rows(self._path, "SELECT site, sealed FROM leases")
         return {site: StoredLease(*json.loads(self._vault.unseal(row, _about(site)))) for site, row in rows}
-
-    def _rows(self, *, immutable: bool) -> list[tuple[str, bytes]]:
-        with closing(sqlite.reading_only(self._path, immutable=immutable)) as connection:
-            return connection.execute("SELECT site, sealed FROM leases").fetchall()
 
 
 def _about(site: str) -> str:

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.slow(seconds=15),
     pytest.mark.skipif(not (programs() / "pg_basebackup").exists(), reason="needs pg_basebackup"),
 ]
 
 
 def test_a_restore_of_any_backup_brings_no_one_back(tmp_path: Path) -> None:
     tmp_path.chmod(0o711)
-    rows = restore.run(Options(tmp_path, people=60))
+    rows = restore.run(Options(tmp_path, people=150))
     assert [row.faults for row in rows] == [()] * 3
     assert [row.held for row in rows[::2]] == ["yes", "yes"]
 

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,7 +56,8 @@ def asked(searching: Searching, body: bytes, kind: str = "application/json", pat
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(10)
         connection.sock.connect(str(next(searching.settings.sockets.glob("worker-*.sock"))))
-        connection.request("POST", path, body, {"Content-Type": kind})
+        with suppress(BrokenPipeError):  # a refusal may come before all is sent
+            connection.request("POST", path, body, {"Content-Type": kind})
         return connection.getresponse().status
 
 
@@ -157,7 +158,7 @@ def test_hostile_bodies_are_refused_and_the_next_question_is_answered(searching:
     for body, status in ((b"", 400), (b"{", 400), (b"[" * 10_000, 400), (b"\xff", 400), (bytes(70_000), 413)):
         assert asked(searching, body) == status
     assert asked(searching, given.model_dump_json().encode(), "text/plain") == 415
-    assert asked(searching, b"{}", path="/nothing") == 404
+    assert asked(searching, b"", path="/nothing") == 404
     assert asked(searching, b"{}", path=STATE_PATH) == 405
     assert people(searching, embedding(1)) == []
     assert "Traceback" not in searching.log

@@ -37,7 +37,7 @@ def test_what_is_commented_out_in_the_reference_is_the_default() -> None:
 
     text = re.sub(r"^( *)#(\w+: .*)$", r"\1\2", REFERENCE.read_text(), flags=re.MULTILINE)
     for line in ("password_file", "password_env", "password_credential", "passphrase_file", "passphrase_env",
-                 "passphrase_credential", "tls", "balancer", "model"):  # fmt: skip
+                 "passphrase_credential", "tls", "balancer", "model", "owner_keys"):  # fmt: skip
         text = re.sub(rf"^ *{line}: .*\n", "", text, flags=re.MULTILINE)
     assert settings.parse(text.encode(), "centre.yaml") == settings.load(REFERENCE)
 

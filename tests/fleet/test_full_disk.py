@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edgeface.access.policy import Rule
+from edgeface.access.site_policy import SiteDoor, SitePolicy
 from edgeface.core.clock import DAY
 from edgeface.recognition_service.gallery_reader import GalleryReader
 from tests.support.disks import full_disk
@@ -16,10 +18,14 @@ if TYPE_CHECKING:
     from tests.support.fleet_device import Device
 
 
+POLICY = SitePolicy(doors={"front": SiteDoor(allow=(Rule(group="everyone"),))})
+
+
 @pytest.fixture
 def leased(device: Device) -> Device:
     """A device with someone of the centre, who never answers again, and someone of its own."""
     device.enroll("zoe", 9)
+    device.centre.set_policy(POLICY)
     device.centre.put("alice", unit(1))
     device.done(2)
     device.centre.refuse |= dict.fromkeys(("changes", "snapshot", "epoch", "applied", "proposals"), 503)
@@ -60,6 +66,7 @@ def test_a_daemon_starts_with_a_full_disk_and_goes_by_what_is_stored(
         follower.start()
         found = follower.leases(leased.clock.wall())
         follower.stop()
+    assert follower.policies.current == {"house": POLICY}
     assert (found == {"house"}) == ("alice" in matched)
     assert follower.problems
     assert leased.matched_by(follower) == matched

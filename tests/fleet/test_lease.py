@@ -119,7 +119,7 @@ def test_restarts_with_a_clock_in_1970_use_up_the_lease(device: Device) -> None:
     for _ in range(11):
         leased.clock = FixedClock(epoch=0.0)
         with leased.opened() as (follower, book, applier):
-            follower._count_leases(book, applier)
+            follower._counter.count(book, applier)
             # A loss of power: nothing is stored at the end.
             book.sites.clear()
     assert leased.matched == set()

@@ -64,7 +64,7 @@ def test_nobody_is_recognised_unless_the_people_are_known_to_be_current() -> Non
     context.stopping = True
     assert problem(context) == "the service is stopping"
     # What is under way is finished.
-    assert context.snapshot() is people
+    assert context.snapshot().people == people.people
 
 
 def test_the_service_stops_before_it_is_ended_by_force() -> None:

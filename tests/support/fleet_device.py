@@ -61,7 +61,7 @@ class Device:
         follower = self.follower()
         with ExitStack() as stack:
             book, applier = follower._opened(stack)
-            follower._end_leases(book, applier)
+            follower._counter.end(book, applier)
             yield follower, book, applier
             follower.end(book)
 

@@ -42,7 +42,7 @@ class Feed:
         self._keyring, self._directory, self._policies = keyring, directory, policies
 
     def snapshot(self, transaction: Transaction, site: str, model: str, part: DevicePart | None = None) -> Rows:
-        """All who are not gone, those whom a device does not get without their rows.
+        """All who are not gone, those that a device does not get without their rows.
 
         Raises UnfinishedError, PartChangedError, and FleetError if the rows do not fit the digest.
         """
@@ -106,7 +106,7 @@ class Feed:
         return tuple(row(*columns) for columns in found)
 
     def _allowed(self, transaction: Transaction, site: Site, part: DevicePart | None) -> frozenset[bytes] | None:
-        """The numbers of those whom a device gets; None for everyone."""
+        """The numbers of those that a device gets; None for everyone."""
         if part is None:
             return None
         if self._policies.version(transaction, site.site) != part.version:

@@ -80,9 +80,8 @@ def _code(words: Sequence[str]) -> str:
 
 
 def _status(configuration: Configuration, *, as_json: bool) -> int:
-    from edgeface.fleet.device.alarms import removed_line
     from edgeface.fleet.device.book import Book
-    from edgeface.fleet.device.status import Counters, report
+    from edgeface.fleet.device.status import Counters, removed_line, report
 
     clock = SystemClock()
     with closing(_file(configuration)) as file:

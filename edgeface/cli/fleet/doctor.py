@@ -25,6 +25,6 @@ def _fleet(configuration: Configuration) -> Iterator[Finding]:
     """Nothing without a fleet; a part that is missing is a finding already."""
     if (configuration.fleet is None and not (configuration.data / FILE).exists()) or missing_part("fleet", "fleet"):
         return
-    from edgeface.fleet.device import checks
+    from edgeface.fleet import device_checks
 
-    yield from checks.findings(configuration)
+    yield from device_checks.findings(configuration)

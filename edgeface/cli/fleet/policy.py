@@ -63,7 +63,7 @@ def written(policy: SitePolicy) -> str:
 
 
 def _unknown(context: CentreContext, site: str, policy: SitePolicy) -> Iterator[str]:
-    """Whom the policy names and no one is at the centre; they may still come."""
+    """People that the policy names and that the centre does not have; they may still come."""
     people = context.store.people(site)
     ids, groups = {one.id for one in people}, {group for one in people for group in one.groups} | {"everyone"}
     for name, door in policy.doors.items():

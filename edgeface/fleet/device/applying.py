@@ -117,9 +117,9 @@ class Applier:
             except FleetError as error:
                 return error
             if site.signed_policy != self._book.sites[site.site].signed_policy:
-                # Before the people whom it is about: a crash must not leave them here without it.
+                # Before the people that it is about: a crash must not leave them here without it.
                 self._book.put_site(site)
-                self._policies.show(self._book)
+                self._policies.show(self._book.sites)
                 self._step("policy")
             return found if found.reused else self._write(found)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from edgeface.fleet.device.lease import CHARGED
 from edgeface.fleet.device.records import ERASING, LIST, Entry
 
 if TYPE_CHECKING:
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
     from edgeface.fleet.device.fleet_file import FleetFile
     from edgeface.fleet.device.lease import DeviceLease
     from edgeface.fleet.device.records import EntryState, QueuedProposal, SiteFile
-
-
-CHARGED = 600.0
-"""Seconds of running time for which a lease is charged when it is stored; it is stored again before they are over."""
 
 
 class Book:

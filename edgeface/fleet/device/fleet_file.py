@@ -39,6 +39,12 @@ _TABLES = (
 )
 
 
+def stored_sites(folder: Path, vault: Vault) -> dict[str, SiteFile]:
+    """The sites, also of a file that cannot be written; raises GalleryError if it cannot be read either."""
+    rows = leases.read_rows(folder / leases.FILE, "SELECT site, sealed FROM sites")
+    return {site: _site(vault, site, row) for site, row in rows}
+
+
 class FleetFile:
     """The connection of one thread; every write is one durable transaction."""
 
@@ -72,7 +78,7 @@ class FleetFile:
         """The sites, by name."""
         with sqlite.translated(self.path):
             rows = self._db.execute("SELECT site, sealed FROM sites ORDER BY site").fetchall()
-        return {site: SiteFile.read(self._vault.unseal(row, f"fleet site {site}"), _MAX) for site, row in rows}
+        return {site: _site(self._vault, site, row) for site, row in rows}
 
     def put_site(self, site: SiteFile) -> None:
         """Store a site."""
@@ -192,3 +198,7 @@ class FleetFile:
 def _create(db: sqlite3.Connection) -> None:
     for statement in _TABLES:
         db.execute(statement)
+
+
+def _site(vault: Vault, site: str, sealed: bytes) -> SiteFile:
+    return SiteFile.read(vault.unseal(sealed, f"fleet site {site}"), _MAX)

@@ -12,17 +12,17 @@ from edgeface.config.active_model import in_use
 from edgeface.core.clock import synchronised
 from edgeface.core.errors import EdgefaceError, FleetError, GalleryError
 from edgeface.faces.embedder import embedder_name
-from edgeface.fleet.device.alarms import alarms
 from edgeface.fleet.device.applying import Applier
-from edgeface.fleet.device.book import CHARGED, Book
+from edgeface.fleet.device.book import Book
 from edgeface.fleet.device.client import AwayError, CentreClient, RefusedError
-from edgeface.fleet.device.fleet_file import FleetFile
+from edgeface.fleet.device.fleet_file import FleetFile, stored_sites
 from edgeface.fleet.device.lease import DeviceLease, PublishedLeases
+from edgeface.fleet.device.lease_counter import LeaseCounter
 from edgeface.fleet.device.planning import DigestError
 from edgeface.fleet.device.policies import SitePolicies
 from edgeface.fleet.device.proposing import Proposer
 from edgeface.fleet.device.records import LIST
-from edgeface.fleet.device.status import Counters, problems, report
+from edgeface.fleet.device.status import Counters, alarms, problems, report
 from edgeface.fleet.messages import MAX_WAIT, Certificate, Lease, Receipt, Renewal, Rows
 from edgeface.fleet.models.change_over import ChangeOver, take_wanted
 from edgeface.gallery.gallery import Gallery
@@ -79,11 +79,10 @@ class Follower:
         self._record = record
         self._closing = threading.Event()
         self.policies = SitePolicies()
-        """What the doors are told of the policies of the sites."""
+        """The policies of the sites, as the doors read them."""
         self._client: CentreClient | None = None
         self._proposer: Proposer | None = None
         self._counters = Counters()
-        self._ticked, self._saved = clock.monotonic(), -CHARGED
         self._identity: DeviceIdentity | None = None
         self._receipts: dict[str, float] = {}
         self._renewed = -RENEW_EVERY
@@ -93,6 +92,7 @@ class Follower:
         self._problems: tuple[str, ...] = ()
         self.leases = PublishedLeases(configuration().data, vault, clock)
         """The sites whose lease is not over at these wall seconds; any thread may call it."""
+        self._counter = LeaseCounter(self.leases, clock)
         self._embedder = configuration().embedder
         self._rings: dict[str, int] = {}
         self._change_over = ChangeOver(configuration, clock, step)
@@ -117,9 +117,11 @@ class Follower:
         """
         try:
             with ExitStack() as stack:
-                self._end_leases(*self._opened(stack))
+                self._counter.end(*self._opened(stack))
         except (GalleryError, FleetError) as error:
             self._report(None, error)
+            with suppress(GalleryError):
+                self.policies.show(stored_sites(self._configuration().data, self._vault))
         self._thread.start()
 
     def stop(self) -> None:
@@ -132,8 +134,7 @@ class Follower:
             self._thread.join(_STOP)
 
     def _run_once(self) -> None:
-        # What was charged in advance may have been stored without that at the last end.
-        self._saved = -CHARGED
+        self._counter.begin()
         with ExitStack() as stack:
             book, applier = self._opened(stack)
             try:
@@ -173,7 +174,7 @@ class Follower:
         if gallery.problem is not None:
             raise FleetError(gallery.problem)
         book.remodel(self._model)
-        self.policies.show(book)
+        self.policies.show(book.sites)
         applier = Applier(
             self._settings, gallery, book, self._clock,
             latest=self._latest, step=self._step, policies=self.policies,
@@ -200,7 +201,7 @@ class Follower:
         if not self._is_current(book, applier):
             return 0.0
         try:
-            self._count_leases(book, applier)
+            self._counter.count(book, applier)
             self._finish(book, applier)
             idle = self._follow(book, applier)
         except EdgefaceError as error:
@@ -359,29 +360,6 @@ class Follower:
         if book.sites[name].seq != LIST:
             book.list_again(name)
 
-    def _count_leases(self, book: Book, applier: Applier) -> None:
-        """Charge the leases for the time since the last call, and end those that are over."""
-        now, wall = self._clock.monotonic(), self._clock.wall()
-        elapsed, self._ticked = now - self._ticked, now
-        for name, site in book.sites.items():
-            book.sites[name] = site.charged(elapsed, wall)
-        self.leases.publish(book.leases())
-        if now - self._saved >= CHARGED:
-            for site in list(book.sites.values()):
-                book.put_site(site)
-            self._saved = now
-        self._end_leases(book, applier)
-
-    def _end_leases(self, book: Book, applier: Applier) -> None:
-        """Stop matching everyone whose lease is over or was never granted."""
-        self.leases.publish(book.leases())
-        wall = self._clock.wall()
-        for name, site in list(book.sites.items()):
-            over = site.lease is None or site.lease.is_over(wall)
-            if over and any(one.needs_lease for one in book.of(name).values()):
-                log.error("fleet: the lease of %s is over: its people are no longer matched", name)
-                applier.lapse(name)
-
     def _finish(self, book: Book, applier: Applier) -> None:
         """Erase those who are no longer matched; after a lease that only an unsure clock ends, not yet."""
         unsure = [one.lease for one in book.sites.values() if one.lease is not None and one.lease.left > 0]
@@ -402,7 +380,7 @@ class Follower:
         self._problem = line
         restarted = self._counters.restarted(self._clock.monotonic())
         if book is not None:
-            self.policies.show(book)
+            self.policies.show(book.sites)
             self._facts = report(book, self._counters, self._clock)
             found = problems(book, self._counters, line, self._clock.wall())
             stays = self._change_over.problem

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from edgeface.core.clock import Clock
     from edgeface.security.vault import Vault
 
+CHARGED = 600.0
+"""Seconds of running time for which a lease is charged when it is stored; it is stored again before they are over."""
+
 Seconds = Annotated[float, Field(strict=False)]
 
 

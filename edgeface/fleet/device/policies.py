@@ -1,4 +1,4 @@
-"""The policies of the sites on a device: verified before anything of an answer is applied, and shown to the doors."""
+"""The policies of the sites on a device: verified before an answer is applied, and published to the doors."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edgeface.access.site_policy import SitePolicy
-    from edgeface.fleet.device.book import Book
     from edgeface.fleet.device.records import SiteFile
     from edgeface.fleet.messages import Rows
 
 
 class SitePolicies:
-    """What the doors are told of the policies; the thread of fleet.db calls `show`, any thread may read the rest."""
+    """The policies as the doors read them; the thread of fleet.db calls `show`, any thread may read the rest."""
 
     def __init__(self) -> None:
         self.current: Mapping[str, SitePolicy | None] = MappingProxyType({})
@@ -30,10 +29,10 @@ class SitePolicies:
         self._read: dict[str, tuple[int, bytes, SitePolicy | None]] = {}
         self._unreadable: dict[str, str] = {}
 
-    def show(self, book: Book) -> None:
-        """Show the doors what fleet.db has; with a policy that cannot be read, the people of its site pass no door."""
+    def show(self, sites: Mapping[str, SiteFile]) -> None:
+        """Show the doors the policies; with one that cannot be read, the people of its site pass no door."""
         self._unreadable = {}
-        found = {name: self._policy(site) for name, site in book.sites.items()}
+        found = {name: self._policy(site) for name, site in sites.items()}
         self.problems = tuple(self._unreadable.values())
         if found != self.current:
             self.current = MappingProxyType(found)

@@ -1,18 +1,26 @@
-"""What is shown of a device's part in a fleet; nothing personal."""
+"""What is shown of a device's part in a fleet, and told of it; nothing personal."""
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgeface.core.clock import DAY
+from edgeface.core.errors import EdgefaceError
 from edgeface.core.text import counted
+from edgeface.gallery.snapshot import day
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from edgeface.core.clock import Clock
     from edgeface.fleet.device.book import Book
+    from edgeface.fleet.device.records import Removal
+
+log = logging.getLogger(__name__)
 
 
 SOON = 7 * DAY
@@ -86,3 +94,26 @@ def problems(book: Book, counters: Counters, last: str | None, wall: float) -> t
         changes = counted(counters.conflicts, "change", "changes")
         found.append(f"fleet: the centre did not take {changes} made here, because it has others")
     return tuple(found)
+
+
+def removed_line(one: Removal) -> str:
+    """What the centre had this device erase at once."""
+    people = f"{one.removed} of {one.people} people of {one.site}"
+    return f"fleet: the centre had {people} erased since {day(one.began)}: if it was right, edgeface fleet acknowledge"
+
+
+def alarms(book: Book, clock: Clock, record: Callable[[str, Mapping[str, Any]], None]) -> list[str]:
+    """Removals of many people at once that no one has acknowledged, one line each; new ones go to the journal.
+
+    That may be right, or someone else controls the centre.
+    """
+    try:
+        found = [one for one in book.file.removals(clock.wall()).values() if one.is_alarm]
+        for one in found:
+            if not one.told:
+                log.error("%s", removed_line(one))
+                record("fleet_alarm", {"found": "removed", **one.model_dump(include={"site", "removed", "people"})})
+                book.file.put_removal(one.model_copy(update={"told": True}))
+    except EdgefaceError as error:
+        return [f"fleet: {error}"]
+    return [removed_line(one) for one in found]

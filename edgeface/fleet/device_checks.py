@@ -9,11 +9,10 @@ from edgeface.core.clock import DAY, SystemClock
 from edgeface.core.errors import EdgefaceError, system_reason
 from edgeface.core.text import counted
 from edgeface.doctor.finding import Finding
-from edgeface.fleet.device.alarms import removed_line
 from edgeface.fleet.device.book import Book
 from edgeface.fleet.device.client import AwayError, CentreClient
 from edgeface.fleet.device.fleet_file import FleetFile
-from edgeface.fleet.device.status import SOON
+from edgeface.fleet.device.status import SOON, removed_line
 from edgeface.fleet.messages import EpochKey
 from edgeface.gallery.leases import FILE
 from edgeface.security.vault import Vault, find_key

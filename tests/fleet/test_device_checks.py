@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeface.cli.fleet import doctor
 from edgeface.core.clock import SystemClock
-from edgeface.fleet.device import checks
+from edgeface.fleet import device_checks
 from tests.support.clock import FixedClock
 from tests.support.embeddings import unit
 
@@ -25,7 +25,7 @@ def now(device: Device) -> None:
 
 def found(device: Device) -> dict[str, str]:
     """What is said, with its mark."""
-    return {one.says: one.mark for one in checks.findings(device.configuration)}
+    return {one.says: one.mark for one in device_checks.findings(device.configuration)}
 
 
 def marks(device: Device, word: str) -> list[str]:
