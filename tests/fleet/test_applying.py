@@ -260,6 +260,13 @@ def test_a_wrong_digest_applies_nothing_and_lists_again(device: Device) -> None:
     # Nor does a list with a wrong digest.
     assert device.rounds().facts["sites"]["house"]["digest_wrong"] == 1
     assert device.matched == {"alice"}
+    # Nor does no list at all end the problem.
+    with device.opened() as (follower, book, applier):
+        follower.round(book, applier)
+        device.centre.refuse["snapshot"] = 503
+        follower.round(book, applier)
+        assert "house: the people here are not those that the centre says" in " ".join(follower.problems)
+    device.centre.refuse.clear()
     device.centre.alter = None
     assert device.done().problems == ()
     assert device.matched == {"alice", "bob"}

@@ -183,7 +183,7 @@ def _disk_full(case: Case) -> None:
 
 
 def _old_backup(case: Case) -> None:
-    """The centre is put back to before some were changed; until an admin says so, the device keeps its set."""
+    """The database is put back: the centre starts only after an admin says so, and the device keeps its set."""
     centre = case.centre
     dump = case.folder / "dump.sql"
     centre.postgres.tool("pg_dump", "-f", dump, "centre")
@@ -196,12 +196,17 @@ def _old_backup(case: Case) -> None:
     centre.postgres.tool("psql", "-q", "-v", "ON_ERROR_STOP=1", "-f", dump, "backup")
     old = centre.running.context
     settings = old.settings.model_copy(update={"database": Database(conninfo=backup)})
+    try:
+        with opened(settings, old.clock):
+            case.faults.append("a centre started with an old database")
+    except FleetError as error:
+        case.told = str(error)
+    with opened(settings, old.clock, restored=True):
+        case.require(case.set == case.before, "the old set did not stay")
     with opened(settings, old.clock) as context, serving(context, case.folder) as running:
         case.centre = Stage(running, centre.postgres, backup)
         fleet = Fleet(centres=(case.centre.url,))
         case.device.configuration = case.device.configuration.model_copy(update={"fleet": fleet})
-        case.refused("older than what is known here")
-        case.centre.store.after_restore()
         case.follows_again()
         wanted = {f"p-{n}" for n in range(_PEOPLE)} - {"p-5"}
         case.require(case.device.stored == wanted, "the people are not those of the backup without the forgotten")

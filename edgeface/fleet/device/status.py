@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgeface.core.clock import DAY
 from edgeface.core.errors import EdgefaceError
 from edgeface.core.text import counted
+from edgeface.fleet.device.records import LIST
 from edgeface.gallery.snapshot import day
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def problems(book: Book, counters: Counters, last: str | None, wall: float) -> t
     if not book.sites:
         found.append("fleet: this device has not joined: edgeface fleet join URL")
     for site in book.sites.values():
+        if site.seq == LIST and site.site in counters.wrong:
+            found.append(f"fleet: {site.site}: the people here are not those that the centre says; its list is awaited")
         if site.lease is not None and 0 < (left := site.lease.remaining(wall)) < SOON:
             days = counted(int(left // DAY), "day")
             found.append(f"fleet: the lease of {site.site} ends in {days}: no one of it is matched then")
