@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgeface.core.clock import thread_cpu
 from tests.support.proxy import Proxy
 from tools.faults.part import say
-from tools.fleet_faults.stage import DAY, followed, stage
+from tools.fleet_faults.stage import DAY, but_the_alarm, followed, stage
 from tools.fleet_faults.step import Options, Row, missed
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ def run(options: Options) -> list[Row]:
         size = sum(len(link.up.took) + len(link.down.gave) for link in proxy.links[links:])
         equal = centre.proof().state == "equal"
         right = device.matched == {f"p-{n}" for n in centre.persons}
+        others = but_the_alarm(follower.problems)
         faults = missed(
             at_most_2_MB=size <= _MOST_BYTES,
             within_5_s=seconds <= _MOST_SECONDS,
             digests_equal=equal,
             right_people=right,
+            alarm_about_the_erased=others != follower.problems,
         )
         return [
             Row(
@@ -49,7 +51,7 @@ def run(options: Options) -> list[Row]:
                 f"{size / 1e6:.2f} MB, {seconds:.1f} s ({cpu:.1f} s CPU of the device) with a new certificate, digests "
                 f"{'equal' if equal else 'differ'}",
                 "<= 2 MB, <= 5 s, digests equal",
-                faults + follower.problems,
+                faults + others,
             )
         ]
 

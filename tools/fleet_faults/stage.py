@@ -139,6 +139,11 @@ def followed(device: Device, most: int = 12) -> Follower:
     return follower
 
 
+def but_the_alarm(problems: Iterable[str]) -> tuple[str, ...]:
+    """The problems without the alarm about many people who were erased at once, which is right here."""
+    return tuple(one for one in problems if "erased since" not in one)
+
+
 def moved(device: Device, centre: Stage) -> Device:
     """The device, which looks for the centre at its present port from now on."""
     fleet = Fleet(centres=(centre.url,))

@@ -25,7 +25,7 @@ from tests.support.centre_server import SITE, centre, serving
 from tests.support.embeddings import unit
 from tests.support.postgres import Postgres, memory
 from tools.faults.part import say
-from tools.fleet_faults.stage import BY, MODEL, Stage, doors, followed, moved
+from tools.fleet_faults.stage import BY, MODEL, Stage, but_the_alarm, doors, followed, moved
 from tools.fleet_faults.step import Options, Row, missed
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _lost(folder: Path, people: int) -> Row:
             numbers_above_all_signed=seq > signed,
             digests_equal=equal == 2,  # noqa: PLR2004 - both
         )
-        + problems,
+        + but_the_alarm(problems),
     )  # fmt: skip
 
 
