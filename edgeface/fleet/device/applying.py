@@ -233,7 +233,8 @@ class Applier:
         """Step 4."""
         file, gone = self._book.file, [one for one in found.noted if one.state == "gone"]
         over = [each.number for one in gone for each in self._book.about(one.site, one.person)]
-        for one in (*(one for one in found.noted if one.state == "matched"), *(one for one, _ in found.puts)):
+        known = (one for one in found.noted if one.state in {"matched", "absent"})
+        for one in (*known, *(one for one, _ in found.puts)):
             # Accepted, or overruled: either way the centre has decided.
             over += [each.number for each in self._book.about(one.site, one.person) if each.state == "sent"]
         with file.transaction():
