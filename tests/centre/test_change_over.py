@@ -157,7 +157,7 @@ def test_with_a_policy_it_changes_over_too(fleet: Fleetlet) -> None:
     assert device.done().policies.current == {SITE: SitePolicy.model_validate({"doors": ALICE_ONLY})}
 
 
-def test_people_whom_the_policy_keeps_from_a_device_are_not_left_out(fleet: Fleetlet) -> None:
+def test_people_that_the_policy_keeps_from_a_device_are_not_left_out(fleet: Fleetlet) -> None:
     fleet.set_policy(doors=ALICE_ONLY, devices={"front": ["front-door"]})
     device = fleet.device(fleet.file)
     device.done(2)
@@ -186,7 +186,7 @@ def test_levels_are_those_of_the_groups_of_the_centre(running: Running, tmp_path
     stays(device, "camera porch would lose its level")
 
 
-def test_levels_are_those_of_the_people_whom_the_policy_lets_in(running: Running, tmp_path: Path) -> None:
+def test_levels_count_the_people_that_the_policy_lets_in(running: Running, tmp_path: Path) -> None:
     fleet = weak_fleet(running, tmp_path)
     fleet.enroll("alice", groups=("staff",))
     fleet.enroll("bob")

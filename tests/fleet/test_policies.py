@@ -296,7 +296,7 @@ def test_someone_proposed_here_who_may_pass_nowhere_here_is_erased_with_the_prop
         assert list(book.file.proposals()) == []
 
 
-def test_whom_the_policy_takes_away_goes_with_a_change_that_waits_and_comes_back(house: Device) -> None:
+def test_who_may_no_longer_pass_goes_with_a_change_that_waits_and_comes_back(house: Device) -> None:
     house.done(2)
     with house.gallery() as gallery:
         gallery.rename("bob", "Robert", 1.0)
@@ -314,7 +314,7 @@ def test_whom_the_policy_takes_away_goes_with_a_change_that_waits_and_comes_back
     assert house.stored == {"alice", "bob", "zoe"}
 
 
-def test_whom_the_policy_takes_away_after_they_were_forgotten_here_does_not_come_back(house: Device) -> None:
+def test_who_was_forgotten_here_does_not_come_back_after_a_policy_kept_them_away(house: Device) -> None:
     house.done(2)
     with house.gallery() as gallery:
         gallery.remove(["bob"])
