@@ -149,7 +149,7 @@ class AccessPolicy:
     def with_people(self, enrolled: frozenset[str], groups: Mapping[str, tuple[str, ...]]) -> AccessPolicy:
         """The policy for those who are enrolled, and for the groups in which the centre of a fleet has them.
 
-        The centre's members count only in a group that is configured or that a rule names, and never in EVERYONE.
+        The centre's members count only in a group that is configured or that a rule or camera names, never in EVERYONE.
         """
         named = {*self.groups, *(rule.group for door in self.doors.values() for rule in door.allow if rule.group)}
         added = {one: (*self.groups.get(one, ()), *groups[one]) for one in named - {EVERYONE} if one in groups}

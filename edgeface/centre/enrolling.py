@@ -104,12 +104,12 @@ class Enrolling:
         templates = {name: mean_of(open_embedder(file), crops) for name, file in others.items()}
         entry = _entry(who, facts, known.get(who), {model: unit_mean(found.embeddings), **templates})
         if who in known:
-            self.context.store.crops.delete(self.site, known[who].person)
+            self.context.store.crops.delete(self.site, known[who].person, self.by)
         self.context.store.put(self.site, entry, self.by)
         enrolled = Enrolled(self.find(who), who not in known, plan.notes, plan.rejected)
         if keep_crops:
             given = facts.consent or day(self.context.clock.wall())
-            self.context.store.crops.keep(self.site, enrolled.person.person, given, crops)
+            self.context.store.crops.keep(self.site, enrolled.person.person, given, crops, self.by)
         return enrolled
 
     def put(

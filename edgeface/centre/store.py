@@ -95,7 +95,7 @@ class Store:
         self.upkeep = Upkeep(self._database, keyring, self._people, self._clock)
         self.templates = Templates(self._database, keyring)
         """All templates, opened: for the search."""
-        self.crops = Crops(self._database, keyring)
+        self.crops = Crops(self._database, keyring, self._clock)
         self.rings = Rings(self._database, keyring, self._clock)
         self.condition = Condition(self._database, keyring)
         self._answers = Answers()

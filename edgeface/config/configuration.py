@@ -317,8 +317,13 @@ class Configuration(Settings):
     @property
     def access_policy(self) -> AccessPolicy:
         """Who may pass which door, and when."""
+        # A group of the centre, which the camera alone may name.
+        of_cameras: dict[str, tuple[str, ...]] = {
+            one.people: () for one in self.cameras.values() if one.people is not None
+        }
+        groups = {**of_cameras, **self.groups}
         return AccessPolicy(
-            self.doors, self.groups, self.schedules, readers=frozenset(self.readers), looks=self.liveness is not None
+            self.doors, groups, self.schedules, readers=frozenset(self.readers), looks=self.liveness is not None
         )
 
     @property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from edgeface.access.levels import LevelLimit
-    from edgeface.access.policy import Door
+    from edgeface.access.policy import AccessPolicy
     from edgeface.config.configuration import Configuration
     from edgeface.core.settings import Level
     from edgeface.core.types import LevelBasis
@@ -66,14 +66,20 @@ def enrolled(people: Iterable[Person], today: str | None = None) -> frozenset[st
     )
 
 
-def levels_in_force(configuration: Configuration, enrolled: AbstractSet[str]) -> tuple[LevelInForce, ...]:
-    """The levels at each place, with these people enrolled, the ignored left out. Raises ModelError."""
-    groups = configuration.camera_groups()
+def levels_in_force(
+    configuration: Configuration, enrolled: AbstractSet[str], access: AccessPolicy | None = None
+) -> tuple[LevelInForce, ...]:
+    """The levels at each place, with these people enrolled, the ignored left out. Raises ModelError.
+
+    `access` is what a fleet makes of the doors and groups of the configuration.
+    """
+    access = replace(configuration.access_policy, everyone=frozenset(enrolled)) if access is None else access
+    groups = configuration.camera_groups(access.groups)
     places = {f"camera {name}": len(group & enrolled) for name, group in groups.items()}
     if not configuration.cameras or len(groups) < len(configuration.cameras):
         places = {"events": len(enrolled), **places}
     cameras = [_at_camera(configuration, place, people) for place, people in places.items()]
-    doors = [one for name, door in configuration.doors.items() for one in _at_door(configuration, name, door, enrolled)]
+    doors = [one for name in access.doors for one in _at_door(configuration, access, name, enrolled)]
     return (*cameras, *doors)
 
 
@@ -124,8 +130,10 @@ def _at_camera(configuration: Configuration, place: str, people: int) -> LevelIn
     )
 
 
-def _at_door(configuration: Configuration, name: str, door: Door, enrolled: AbstractSet[str]) -> Iterator[LevelInForce]:
-    access = replace(configuration.access_policy, everyone=frozenset(enrolled))
+def _at_door(
+    configuration: Configuration, access: AccessPolicy, name: str, enrolled: AbstractSet[str]
+) -> Iterator[LevelInForce]:
+    door = access.doors[name]
     may_be_meant = access.allowed(door, by_face=True) & enrolled
     found = limits.door_limits(door, table_of(configuration.embedder.model), len(may_be_meant))
     people = found.people

@@ -17,7 +17,7 @@ from edgeface.gallery.snapshot import groups_of, sites_of
 from edgeface.recognition.decision import Comparison, guaranteed, thresholds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgeface.core.settings import Level
     from edgeface.core.types import Embedding
     from edgeface.faces.calibration import CalibrationTable
-    from edgeface.gallery.snapshot import GallerySnapshot
+    from edgeface.gallery.snapshot import GallerySnapshot, Person
     from edgeface.recognition.decision import Thresholds
 
 
@@ -106,11 +106,20 @@ def with_limits(
     `sites` are the policies of a centre, by which it is narrowed.
     """
     enrolled = view.enrolled_of(person.id for person in view.people)
-    policy = policy.with_people(enrolled, groups_of(view.people))
-    if sites is not None:
-        policy = narrowed(policy, sites, sites_of(view.people))
+    policy = with_sites(policy, enrolled, view.people, sites)
     counts = {name: len(policy.allowed(door, by_face=True) & enrolled) for name, door in policy.doors.items()}
     return replace(policy, limits={name: door_limits(policy.doors[name], table, n) for name, n in counts.items()})
+
+
+def with_sites(
+    policy: AccessPolicy,
+    enrolled: frozenset[str],
+    people: Collection[Person],
+    sites: Mapping[str, SitePolicy | None] | None = None,
+) -> AccessPolicy:
+    """The policy for these people, narrowed by those of a centre for its `sites`."""
+    policy = policy.with_people(enrolled, groups_of(people))
+    return policy if sites is None else narrowed(policy, sites, sites_of(people))
 
 
 def door_limits(door: Door, table: CalibrationTable, people: int) -> DoorLimits:

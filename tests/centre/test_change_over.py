@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from edgeface.access.policy import AllowRule, Door
+from edgeface.access.site_policy import SitePolicy
+from edgeface.cameras.opencv import OpencvCamera
 from edgeface.centre.enrolling import Enrolling, Facts
 from edgeface.centre.models.known import add_model
 from edgeface.centre.models.ring import Ring, set_ring
@@ -67,9 +70,12 @@ class Fleetlet:
     def code(self) -> str:
         return self.running.code("front")
 
-    def enroll(self, who: str, *models: str) -> None:
+    def enroll(self, who: str, *models: str, groups: tuple[str, ...] = ()) -> None:
         templates = {model: unit(next(self.seeds), SIZE) for model in models or (OLD, self.new)}
-        Enrolling(self.running.context, SITE, "admin").put(who, Facts(), templates)
+        Enrolling(self.running.context, SITE, "admin").put(who, Facts(groups=groups), templates)
+
+    def set_policy(self, **policy: Any) -> None:
+        self.running.context.store.policies.put(SITE, SitePolicy.model_validate(policy), "admin")
 
     def forget(self, who: str) -> None:
         person = Enrolling(self.running.context, SITE, "admin").find(who).person
@@ -136,6 +142,62 @@ def test_a_device_changes_over_keeps_the_old_rows_and_goes_back(fleet: Fleetlet)
     device.done()
     assert (model_of(device), fleet.state.signed, matched(device)) == (OLD, OLD, {"alice", "carol"})
     assert fleet.running.context.store.proposals() == ()
+
+
+ALICE_ONLY = {"front-door": {"allow": [{"person": "alice"}]}}
+
+
+def test_with_a_policy_it_changes_over_too(fleet: Fleetlet) -> None:
+    fleet.set_policy(doors=ALICE_ONLY)
+    device = fleet.device(fleet.file)
+    device.done(2)
+    fleet.want()
+    assert device.done(3).problems == ()
+    assert (model_of(device), matched(device)) == (fleet.new, {"alice", "bob"})
+    assert device.done().policies.current == {SITE: SitePolicy.model_validate({"doors": ALICE_ONLY})}
+
+
+def test_people_that_the_policy_keeps_from_a_device_are_not_left_out(fleet: Fleetlet) -> None:
+    fleet.set_policy(doors=ALICE_ONLY, devices={"front": ["front-door"]})
+    device = fleet.device(fleet.file)
+    device.done(2)
+    assert matched(device) == {"alice"}
+    fleet.want()
+    assert device.done(3).problems == ()
+    assert (model_of(device), matched(device)) == (fleet.new, {"alice"})
+
+
+def weak_fleet(running: Running, folder: Path) -> Fleetlet:
+    """Its model guarantees level normal for one person at most."""
+    weak = other_model(folder / "weak", "weak", most=2)
+    return Fleetlet(running, weak, embedder_name(weak), folder)
+
+
+CAMERA = {"porch": OpencvCamera(type="opencv", source=0, people="staff")}
+
+
+def test_levels_are_those_of_the_groups_of_the_centre(running: Running, tmp_path: Path) -> None:
+    fleet = weak_fleet(running, tmp_path)
+    fleet.enroll("alice", groups=("staff",))
+    fleet.enroll("bob", groups=("staff",))
+    device = fleet.device(fleet.file, cameras=CAMERA)
+    device.done(2)
+    fleet.want()
+    stays(device, "camera porch would lose its level")
+
+
+def test_levels_count_the_people_that_the_policy_lets_in(running: Running, tmp_path: Path) -> None:
+    fleet = weak_fleet(running, tmp_path)
+    fleet.enroll("alice", groups=("staff",))
+    fleet.enroll("bob")
+    door = Door(camera="porch", level="normal", allow=(AllowRule(group="everyone"),))
+    device = fleet.device(fleet.file, cameras=CAMERA, doors={"front-door": door})
+    device.done(2)
+    fleet.want()
+    stays(device, "door front-door would lose its level")
+    fleet.set_policy(doors=ALICE_ONLY)
+    assert device.done(3).problems == ()
+    assert (model_of(device), matched(device)) == (fleet.new, {"alice", "bob"})
 
 
 def test_the_old_rows_go_when_the_ring_is_finished(fleet: Fleetlet) -> None:
@@ -236,11 +298,10 @@ def test_a_change_made_here_that_waits_is_decided_first(fleet: Fleetlet) -> None
 
 
 def test_where_a_level_would_be_lost_it_stays(running: Running, tmp_path: Path) -> None:
-    weak = other_model(tmp_path / "weak", "weak", most=1)
-    fleet = Fleetlet(running, weak, embedder_name(weak), tmp_path)
+    fleet = weak_fleet(running, tmp_path)
     fleet.enroll("alice")
     fleet.enroll("bob")
-    device = fleet.device(weak)
+    device = fleet.device(fleet.file)
     device.done(2)
     fleet.want()
     stays(device, "would lose its level")

@@ -3,8 +3,9 @@ from collections import Counter
 import pytest
 
 from edgeface.centre.records import JournalQuery, JournalRecord
-from edgeface.core.errors import ChangedError, FleetError
+from edgeface.core.errors import ChangedError, FleetError, UnknownError
 from tests.support.centre import NOW, SITE, Centre, entry, proposal
+from tests.support.embeddings import unit
 
 
 def whats(centre: Centre, **selected: object) -> list[str]:
@@ -39,6 +40,29 @@ def test_what_is_decided_about_devices_and_proposals_is_in_the_journal(centre: C
     assert counted == {"site": 1, "epoch": 2, "join": 1, "code": 1, "accept": 1, "enroll": 1, "decline": 1, "lost": 1}
     (accepted,) = store.journal.query(JournalQuery(what=("accept",)))
     assert (accepted.by, accepted.person, accepted.facts["device"]) == ("anna", bytes([1]) * 16, "door-1")
+
+
+def test_models_and_crops_are_in_the_journal(centre: Centre) -> None:
+    store, model = centre.store, "other:0123abcd"
+    centre.joined("door-1")
+    store.put(SITE, entry(1), "anna")
+    person = centre.person("person-1")
+    store.crops.keep(SITE, person, "2026-11-30", [b"one", b"two"], "anna")
+    assert store.crops.delete(SITE, person, "ben")
+    assert not store.crops.delete(SITE, person, "ben")
+    crops = store.journal.query(JournalQuery(person=person, what=("change",)))
+    assert [(one.by, one.facts) for one in crops] == [("ben", {"crops": 0}), ("anna", {"crops": 2})]
+    with pytest.raises(UnknownError):
+        store.rings.want(SITE, model, ["door-1", "door-9"], "anna")
+    store.rings.want(SITE, model, ["door-1"], "anna", without=2)
+    (wanted,) = store.journal.query(JournalQuery(what=("model",)))
+    assert (wanted.by, wanted.sites) == ("anna", (SITE,))
+    assert wanted.facts == {"model": model, "devices": ["door-1"], "without": 2, "finish": False}
+    store.rings.want(SITE, "next:0123abcd", ["door-1"], "anna")
+    store.put(SITE, entry(2, embeddings={model: unit(2)}), "anna")
+    assert store.rings.drop_model(model, "cara") == 1
+    removed = store.journal.query(JournalQuery(what=("model",)))[0]
+    assert (removed.by, removed.sites, removed.facts) == ("cara", (), {"removed": model, "templates": 1})
 
 
 def test_a_change_that_fails_leaves_nothing_in_the_journal(centre: Centre) -> None:

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from edgeface.access.site_policy import SitePolicy
 from edgeface.centre.admins import rights
 from edgeface.centre.admins.app import application
+from edgeface.centre.tables import feed
 from edgeface.cli.fleet.policy import load
 from edgeface.core.errors import ChangedError, FleetError, UnknownError
 from edgeface.fleet import sealing
@@ -210,6 +211,35 @@ def test_the_real_device_gets_only_its_people_and_erases_the_others(device: Devi
     centre.store.policies.put(TOWER, None, "admin")
     device.done(2)
     assert device.stored == {"alice", "bob"}
+
+
+def test_a_policy_that_changes_while_a_device_fetches_pages(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    centre = device.centre
+    device.done(2)
+    monkeypatch.setattr(feed, "PAGE_ROWS", 2)
+    for n in range(1, 6):
+        centre.put(f"p{n}", n, groups=("staff",) if n > 3 else ())
+    doors = {"front-door": {"allow": [{"group": "staff"}]}}
+    centre.store.policies.put(TOWER, SitePolicy.model_validate({"doors": doors}), "admin")
+    with device.opened() as (follower, book, applier):
+        follower.round(book, applier)
+        assert device.stored == {"p1", "p2"}
+        listed = SitePolicy.model_validate({"doors": doors, "devices": {"front": ["front-door"]}})
+        version = centre.store.policies.put(TOWER, listed, "admin")
+        for _ in range(2):
+            follower.round(book, applier)
+        assert follower.problems == ()
+        assert device.stored == {"p4", "p5"}
+        # All history ends, all get a new key, and then the database comes from a backup.
+        centre.store.new_epoch(TOWER, "admin")
+        centre.store.after_restore()
+        for _ in range(2):
+            follower.round(book, applier)
+        assert (follower.problems, follower._counters.wrong) == ((), {})
+        assert device.stored == {"p4", "p5"}
+    (proof,) = centre.store.proof(TOWER).devices
+    assert (proof.state, proof.policy) == ("equal", centre.store.policies.get(TOWER).version)
+    assert proof.policy > version
 
 
 # The REST interface and the command

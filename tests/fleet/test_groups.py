@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgeface.access.policy import EVERYONE, AccessPolicy, AllowRule, Door
+from edgeface.cameras.opencv import OpencvCamera
 from edgeface.config import loader
 from edgeface.core.errors import ConfigError
 from edgeface.faces.calibration import CalibrationTable
@@ -64,6 +65,15 @@ def test_no_group_of_the_centre_adds_to_everyone_or_counts_where_no_one_names_it
     made = policy_of(device, few)
     assert made.allowed(made.doors["front"]) == {"zoe"}
     assert "staff" not in made.groups
+
+
+def test_a_camera_alone_may_name_a_group_of_the_centre(device: Device) -> None:
+    device.centre.put("alice", unit(1), groups=("staff",))
+    device.done(2)
+    camera = OpencvCamera(type="opencv", source=0, people="staff")
+    settings = device.configuration.model_copy(update={"cameras": {"porch": camera}})
+    made = policy_of(device, settings.access_policy)
+    assert settings.camera_groups(made.groups) == {"porch": {"alice"}}
 
 
 def test_with_a_fleet_a_rule_and_a_camera_may_name_a_group_of_the_centre(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edgeface.core.errors import FleetError
 from edgeface.fleet.device.lease import DeviceLease
-from edgeface.fleet.messages import Lease
+from edgeface.fleet.messages import Lease, Receipt
 from edgeface.fleet.packing import packed
 from tests.support.clock import FixedClock
 from tests.support.embeddings import unit
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from tests.support.fleet_device import Device
 
 DAY = 86_400.0
+DOCS = Path(__file__).parents[2] / "docs/fleet.md"
 WALL = 1_795_334_400.0
 LEASE = DeviceLease.granted(30 * DAY, WALL)
 
@@ -172,3 +176,15 @@ def test_a_certificate_that_has_ended_is_named(leased: Device) -> None:
     leased.clock.epoch += 40 * DAY
     (problem,) = leased.rounds().problems
     assert problem.endswith("the certificate of this device has ended: edgeface fleet join URL --again")
+
+
+def test_the_bytes_of_a_receipt_are_those_of_the_docs() -> None:
+    key = Ed25519PrivateKey.generate()
+    words = re.search(r'`\["(edgeface fleet receipt \d)", DEVICE, SITE, (.*)\]`', DOCS.read_text())
+    assert words is not None
+    facts = {"seq": 7, "digest": "0" * 64, "count": 3, "at": 1_000, "policy": 4, "model": "other:0123abcd"}
+    receipt = Receipt.signed(key, "front", "house", facts)
+    listed = [words[1], "front", "house", *(facts[one] for one in words[2].split(", "))]
+    key.public_key().verify(receipt.signature, packed(listed))
+    receipt = Receipt.signed(key, "front", "house", {**facts, "model": None})
+    key.public_key().verify(receipt.signature, packed(listed[:-1]))

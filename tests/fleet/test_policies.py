@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from edgeface.fleet import messages, sealing, signed_policy
 from edgeface.fleet.packing import packed
 from edgeface.fleet.signed_policy import MAX_BYTES
 from edgeface.recognition.limits import with_limits
+from edgeface.security.vault import open_vault
 from tests.access.test_policy import CLAIM, NOW
 from tests.fleet.test_crashes import killed
 from tests.support.embeddings import unit
@@ -262,3 +265,83 @@ def test_a_door_refuses_and_grants_by_it(house: Device) -> None:
     assert {who: check(made, front, one, NOW) for who, one in claims.items()} == {
         "alice": None, "bob": "person", "zoe": None,
     }  # fmt: skip
+
+
+def kept_from(device: Device, *people: str) -> None:
+    """The centre gives the device these people without their rows from now on, as the policy says."""
+    centre = centre_of(device)
+
+    def without(rows: Rows) -> Rows:
+        hidden = {number for number, one in centre.people.items() if one.facts is not None and one.facts.id in people}
+        made = (
+            one.model_copy(update={"key": b"", "sealed": None}) if one.person in hidden else one for one in rows.rows
+        )
+        return rows.model_copy(update={"rows": tuple(made)})
+
+    centre.alter = without
+
+
+def test_someone_proposed_here_who_may_pass_nowhere_here_is_erased_with_the_proposal(house: Device) -> None:
+    kept_from(house, "nina")
+    house.done(2)
+    house.enroll("nina", 5)
+    # One follower: it has asked about the proposal, and does not ask again for an hour.
+    with house.opened() as (follower, book, applier):
+        follower.round(book, applier)
+        assert house.matched == {"alice", "bob", "nina", "zoe"}
+        house.centre.accept()
+        follower.round(book, applier)
+        assert house.stored == {"alice", "bob", "zoe"}
+        assert follower.facts["proposals"] == 0
+        assert list(book.file.proposals()) == []
+
+
+def test_who_may_no_longer_pass_goes_with_a_change_that_waits_and_comes_back(house: Device) -> None:
+    house.done(2)
+    with house.gallery() as gallery:
+        gallery.rename("bob", "Robert", 1.0)
+    house.done()
+    assert len(house.centre.proposals) == 1
+    kept_from(house, "bob")
+    house.centre.floor = house.centre.seq + 1
+    house.centre.set_policy(STAFF)
+    assert house.done(2).facts["proposals"] == 0
+    assert house.stored == {"alice", "zoe"}
+    house.centre.alter = None
+    house.centre.floor = house.centre.seq + 1
+    house.centre.set_policy(None)
+    house.done(2)
+    assert house.stored == {"alice", "bob", "zoe"}
+
+
+def test_who_was_forgotten_here_does_not_come_back_after_a_policy_kept_them_away(house: Device) -> None:
+    house.done(2)
+    with house.gallery() as gallery:
+        gallery.remove(["bob"])
+    house.done()
+    kept_from(house, "bob")
+    house.centre.floor = house.centre.seq + 1
+    house.centre.set_policy(STAFF)
+    house.done(2)
+    house.centre.alter = None
+    house.centre.floor = house.centre.seq + 1
+    house.centre.set_policy(None)
+    house.done(2)
+    assert house.stored == {"alice", "zoe"}
+    house.centre.accept()
+    assert house.done().facts["proposals"] == 0
+    assert house.stored == {"alice", "zoe"}
+
+
+def test_a_daemon_starts_with_the_file_of_a_newer_version_and_lets_no_one_of_the_site_in(house: Device) -> None:
+    house.done(2)
+    vault, about = open_vault(house.data), "fleet site house"
+    with house.opened() as (_, book, _applier):
+        body = packed({**book.sites["house"].model_dump(), "newer": 1})
+    with closing(sqlite3.connect(house.data / "fleet.db")) as db, db:
+        db.execute("UPDATE sites SET sealed = ?", (vault.seal(body, about),))
+    follower = house.follower()
+    follower.start()
+    follower.stop()
+    assert any("not a SiteFile of this version" in line for line in follower.problems)
+    assert follower.policies.current == {}

@@ -92,7 +92,7 @@ def delete_crops(call: Call) -> Response:
     """Delete the aligned faces of a person, and the consent to keep them."""
     one = _enrolling(call, "admin")
     found = one.find(call.path["person"])
-    one.context.store.crops.delete(one.site, found.person)
+    one.context.store.crops.delete(one.site, found.person, one.by)
     return reply(_person(found, {}))
 
 

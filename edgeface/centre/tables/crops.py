@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgeface.centre.tables import sites
+from edgeface.centre.tables import journal, sites
 from edgeface.core.errors import FleetError, GoneError, UnknownError
 from edgeface.fleet import sealing
 from edgeface.fleet.packing import packed, unpacked
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from edgeface.centre.database import Database, Transaction
     from edgeface.centre.keys.keyring import Keyring
+    from edgeface.core.clock import Clock
 
 MOST = 5
 """Crops of one person: more of them change a mean template by little."""
@@ -34,10 +35,10 @@ class CropConsent(NamedTuple):
 class Crops:
     """Keeps, opens and deletes crops; each call is a transaction of its own, and raises FleetError if that fails."""
 
-    def __init__(self, database: Database, keyring: Keyring) -> None:
-        self._database, self._keyring = database, keyring
+    def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
+        self._database, self._keyring, self._clock = database, keyring, clock
 
-    def keep(self, site: str, person: bytes, given: str, images: Sequence[bytes]) -> None:
+    def keep(self, site: str, person: bytes, given: str, images: Sequence[bytes], by: str = "") -> None:
         """Keep the first MOST images in place of those before; raises GoneError if the person was forgotten."""
         kept = images[:MOST]
         plain = [packed([given, len(kept)]), *kept]
@@ -50,13 +51,17 @@ class Crops:
             transaction.execute("DELETE FROM crops WHERE person = %s", (person,))
             rows = [(person, n, sealing.seal_crop(key, site, person, n, one)) for n, one in enumerate(plain)]
             sites.execute_all(transaction, "INSERT INTO crops VALUES (%s, %s, %s)", rows)
+            self._note(transaction, by, site, person, len(kept))
 
-    def delete(self, site: str, person: bytes) -> bool:
+    def delete(self, site: str, person: bytes, by: str = "") -> bool:
         """Delete the crops of a person and the consent; whether there were any."""
         with self._database.changing() as transaction:
             sites.locked(transaction, site)
             _require(transaction, site, person)
-            return bool(transaction.execute("DELETE FROM crops WHERE person = %s", (person,)).rowcount)
+            found = transaction.execute("DELETE FROM crops WHERE person = %s", (person,)).rowcount
+            if found:
+                self._note(transaction, by, site, person, 0)
+            return bool(found)
 
     def consents(self, site: str) -> dict[bytes, CropConsent]:
         """Who has consented, by the person's number."""
@@ -98,6 +103,9 @@ class Crops:
                 binary=True,
             )
             return frozenset(person for (person,) in rows)
+
+    def _note(self, transaction: Transaction, by: str, site: str, person: bytes, kept: int) -> None:
+        journal.note(transaction, self._clock.wall(), by, "change", site, {"crops": kept}, person)
 
 
 def _require(transaction: Transaction, site: str, person: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeface.centre.records import DeviceModel
-from edgeface.centre.tables import sites
+from edgeface.centre.tables import journal, sites
 from edgeface.core.errors import ChangedError, UnknownError
 from edgeface.fleet.messages import WantedModel
 
@@ -45,6 +45,8 @@ class Rings:
                     (device, site, wanted.packed(), wall, by),
                 )
             transaction.execute("UPDATE sites SET ring = %s WHERE site = %s", (number, site))
+            order = {"model": model, "devices": list(devices), "without": without, "finish": finish}
+            journal.note(transaction, wall, by, "model", site, order)
 
     def models(self, site: str) -> tuple[DeviceModel, ...]:
         """The model of each device of a site that is not revoked, by name."""
@@ -61,7 +63,7 @@ class Rings:
             for device, signed, packed, at, by in rows
         )
 
-    def drop_model(self, model: str) -> int:
+    def drop_model(self, model: str, by: str) -> int:
         """Delete the templates of a model at all sites; returns how many.
 
         Raises ChangedError while a device that is not revoked has signed the model, or is to use it.
@@ -79,7 +81,10 @@ class Rings:
             }
             if users:
                 raise ChangedError(f"{model}: still used by {', '.join(sorted(users))}")
-            return transaction.execute("DELETE FROM templates WHERE model = %s", (model,)).rowcount
+            count = transaction.execute("DELETE FROM templates WHERE model = %s", (model,)).rowcount
+            if count:
+                journal.note(transaction, self._clock.wall(), by, "model", None, {"removed": model, "templates": count})
+            return count
 
 
 def wanted(transaction: Transaction, device: str, site: str) -> WantedModel | None:

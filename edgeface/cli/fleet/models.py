@@ -35,7 +35,7 @@ def change_models(context: CentreContext, words: Sequence[str], by: str) -> None
     elif words[0] == "embed" and len(words) == 2:  # noqa: PLR2004 - the word and the site
         _embed(context, words[1], by)
     elif words[0] == "remove" and len(words) == 2:  # noqa: PLR2004 - the word and the model
-        _remove(context, words[1])
+        _remove(context, words[1], by)
     else:
         raise UsageError("usage: edgeface fleet model [add FILE | embed SITE | remove MODEL]")
 
@@ -49,7 +49,7 @@ def show_crops(context: CentreContext, words: Sequence[str], by: str, *, delete:
     if kept is None:
         say(f"{who}: no crops are kept")
     elif delete:
-        context.store.crops.delete(site, person.person)
+        context.store.crops.delete(site, person.person, by)
         say(f"{who}: {counted(kept.crops, 'crop')} deleted")
     else:
         say(f"{who}: {counted(kept.crops, 'crop')} kept, by consent of {kept.given}")
@@ -94,11 +94,11 @@ def _embed(context: CentreContext, site: str, by: str) -> None:
             say(f"  {one.id} has to come again: no crops are kept")
 
 
-def _remove(context: CentreContext, name: str) -> None:
+def _remove(context: CentreContext, name: str, by: str) -> None:
     """Delete a model with its templates; it may be one whose file is no longer known."""
     if name == embedder_name(context.settings.embedder.model):
         raise UsageError(f"{name}: the embedder of the centre; name another one in centre.yaml first")
-    known, count = name in known_models(context.settings), context.store.rings.drop_model(name)
+    known, count = name in known_models(context.settings), context.store.rings.drop_model(name, by)
     if not known and not count:
         raise UnknownError(f"{printable(name)}: no such model (edgeface fleet model lists those with a file)")
     remove_model(context.settings, name)

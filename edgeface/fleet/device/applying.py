@@ -69,7 +69,8 @@ class Applier:
         policies: SitePolicies | None = None,
     ) -> None:
         """`latest` is a snapshot from which the gallery is read by difference; `step` is called between the steps."""
-        self._policies = policies or SitePolicies()
+        self.policies = policies or SitePolicies()
+        """What the doors read."""
         self._configuration, self._gallery, self._book, self._clock = configuration, gallery, book, clock
         self._latest, self._step = latest, step
         self.local = LocalChanges(gallery, book)
@@ -119,7 +120,7 @@ class Applier:
             if site.signed_policy != self._book.sites[site.site].signed_policy:
                 # Before the people that it is about: a crash must not leave them here without it.
                 self._book.put_site(site)
-                self._policies.show(self._book.sites)
+                self.policies.show(self._book.sites)
                 self._step("policy")
             return found if found.reused else self._write(found)
 
@@ -154,7 +155,7 @@ class Applier:
             return b"" if one in others else None
 
         def mark(one: OpenedPerson) -> bytes:
-            return person_mark(self._book.file, _person(site.site, one, 0.0), [one.embedding])
+            return person_mark(self._book.file, gallery_person(site.site, one, 0.0), [one.embedding])
 
         return plan(site, opened, self._book.of(site.site), whole=whole, owner=owner, mark=mark)
 
@@ -186,7 +187,7 @@ class Applier:
         without = {one.facts.id for one in leaving if one.facts is not None}
         alike = _alike(self._gallery.snapshot(), people, without, limits(self._configuration()).other)
         wall = self._clock.wall()
-        made = [_person(site, one, wall) for one in people]
+        made = [gallery_person(site, one, wall) for one in people]
         known = self._gallery.find(one.id for one in made)
         self._gallery.put(_kept(one, known.get(one.id)) for one in made)
         self._gallery.set_templates(
@@ -232,7 +233,8 @@ class Applier:
         """Step 4."""
         file, gone = self._book.file, [one for one in found.noted if one.state == "gone"]
         over = [each.number for one in gone for each in self._book.about(one.site, one.person)]
-        for one in (*(one for one in found.noted if one.state == "matched"), *(one for one, _ in found.puts)):
+        known = (one for one in found.noted if one.state in {"matched", "absent"})
+        for one in (*known, *(one for one, _ in found.puts)):
             # Accepted, or overruled: either way the centre has decided.
             over += [each.number for each in self._book.about(one.site, one.person) if each.state == "sent"]
         with file.transaction():
@@ -255,7 +257,8 @@ class Applier:
         file.put_removal(before.model_copy(update={"removed": before.removed + count}))
 
 
-def _person(site: str, one: OpenedPerson, wall: float) -> Person:
+def gallery_person(site: str, one: OpenedPerson, wall: float) -> Person:
+    """Someone of a site as the gallery has them, enrolled at these wall seconds."""
     facts = one.facts
     return Person(
         facts.id, facts.name, facts.ignored, wall, 0, 0, facts.consent, facts.expires, groups=facts.groups, site=site

@@ -120,7 +120,7 @@ class Follower:
                 self._counter.end(*self._opened(stack))
         except (GalleryError, FleetError) as error:
             self._report(None, error)
-            with suppress(GalleryError):
+            with suppress(GalleryError, FleetError):
                 self.policies.show(stored_sites(self._configuration().data, self._vault))
         self._thread.start()
 

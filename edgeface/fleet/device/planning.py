@@ -118,7 +118,9 @@ class _Entries:
         return emptied(self._before(person), "gone", seq)
 
     def absent(self, person: bytes, seq: int) -> Entry:
-        return emptied(self._before(person), "absent", seq)
+        before = self._before(person)
+        # Whoever was forgotten here stays so, also while a policy gives them to other devices only.
+        return emptied(before, "forgotten" if before.state == "forgotten" else "absent", seq)
 
     def changed(self, new: OpenedPerson, mark: bytes, owner: bytes | None, leaving: set[bytes]) -> Entry:
         """A person who is in the answer with facts."""

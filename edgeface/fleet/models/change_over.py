@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -21,25 +21,30 @@ from edgeface.config.active_model import activate, with_embedder
 from edgeface.config.levels import levels_in_force
 from edgeface.core.errors import EdgefaceError, FleetError, system_reason
 from edgeface.core.text import counted
-from edgeface.fleet import digest
-from edgeface.fleet.device.applying import Applier
+from edgeface.fleet import digest, signed_policy
+from edgeface.fleet.device.applying import Applier, gallery_person
 from edgeface.fleet.device.client import AwayError
 from edgeface.fleet.device.opening import open_rows
+from edgeface.fleet.device.policies import SitePolicies, with_policy
 from edgeface.fleet.messages import Rows
 from edgeface.fleet.models.self_check import check_embedder
 from edgeface.gallery.gallery import Gallery
+from edgeface.recognition.limits import with_sites
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
+    from edgeface.access.site_policy import SitePolicy
     from edgeface.config.configuration import Configuration
+    from edgeface.config.levels import LevelInForce
     from edgeface.core.clock import Clock
     from edgeface.fleet.device.applying import Step
     from edgeface.fleet.device.book import Book
     from edgeface.fleet.device.client import CentreClient
-    from edgeface.fleet.device.opening import OpenedRows
+    from edgeface.fleet.device.opening import OpenedPerson
     from edgeface.fleet.device.records import SiteFile
     from edgeface.fleet.messages import WantedModel
+    from edgeface.gallery.snapshot import Person
 
 log = logging.getLogger(__name__)
 
@@ -111,13 +116,13 @@ class ChangeOver:
         if after is None:
             raise FleetError("no file of fleet.models in config.yaml is this model")
         answers = {name: client.get(f"/sites/{name}/snapshot?model={model}", Rows) for name in book.sites}
-        opened = {name: _opened(book.sites[name], answer, model) for name, answer in answers.items()}
+        lists = [_List.opened(book.sites[name], answer, model) for name, answer in answers.items()]
         with closing(Gallery.open(before.data, model)) as new:
             before = with_embedder(before, old.model) or before
-            _require_people(book, old, new, opened.values())
-            _require_levels(before, after, old, new, opened.values())
+            _require_people(book, old, new, lists)
+            _require_levels(before, after, old, new, lists)
             _require_settled(book, applier, self._clock.wall())
-            sizes = {one.embedding.size for each in opened.values() for one in each.people}
+            sizes = {one.embedding.size for each in lists for one in each.people}
             if len(sizes) > 1:
                 raise FleetError("templates of the centre have different sizes")
             check_embedder(after, next(iter(sizes), None))
@@ -125,7 +130,7 @@ class ChangeOver:
             _require_settled(book, applier, self._clock.wall())
             self._step("checked")
             book.remodel(model)
-            other = Applier(lambda: after, new, book, self._clock, step=self._step)
+            other = Applier(lambda: after, new, book, self._clock, step=self._step, policies=applier.policies)
             for name, answer in answers.items():
                 other.apply(book.sites[name], answer, whole=True)
             self._step("added")
@@ -141,13 +146,26 @@ class ChangeOver:
             self._finished = number
 
 
-def _opened(site: SiteFile, answer: Rows, model: str) -> OpenedRows:
-    """The whole list of a model, if every row fits, and the digest too."""
-    opened = open_rows(site, answer, model, {}, after=0, whole=True)
-    people = [(row.person, row.seq) for row in answer.rows if row.key is not None]
-    if (answer.digest, answer.count) != (digest.to_hex(digest.of(site.site, people)), len(people)):
-        raise FleetError("its list is not complete: the digest does not fit")
-    return opened
+class _List(NamedTuple):
+    """The whole list of a site for a model."""
+
+    site: SiteFile
+    """With the policy of the list."""
+    people: tuple[OpenedPerson, ...]
+    without: int
+    """Those who may pass here and have no template of the model."""
+
+    @classmethod
+    def opened(cls, site: SiteFile, answer: Rows, model: str) -> _List:
+        """The list, if its policy and every row fit, and the digest too."""
+        site = with_policy(site, answer, whole=True)
+        opened = open_rows(site, answer, model, {}, after=0, whole=True)
+        present = [(row.person, row.seq) for row in answer.rows if row.key is not None]
+        value = signed_policy.digest_with(site.site, present, site.policy)
+        if (answer.digest, answer.count) != (digest.to_hex(value), len(present)):
+            raise FleetError("its list is not complete: the digest does not fit")
+        # Who may pass no door of this device comes without a key.
+        return cls(site, opened.people, sum(row.key != b"" for row in opened.absent))
 
 
 def _require_settled(book: Book, applier: Applier, wall: float) -> None:
@@ -157,10 +175,10 @@ def _require_settled(book: Book, applier: Applier, wall: float) -> None:
         raise FleetError("changes made here wait for the centre: accept or decline them there")
 
 
-def _require_people(book: Book, old: Gallery, new: Gallery, opened: Collection[OpenedRows]) -> None:
+def _require_people(book: Book, old: Gallery, new: Gallery, lists: Collection[_List]) -> None:
     """Raise FleetError if more people would be left out than the centre allows."""
-    away = sum(len(each.absent) for each in opened)
-    here = len(_ids(old) - book.by_id.keys() - _ids(new))
+    away = sum(each.without for each in lists)
+    here = len(_matched(old).keys() - book.by_id.keys() - _matched(new).keys())
     allowed = sum(one.wanted.without for one in book.sites.values() if one.wanted is not None)
     if away + here > allowed:
         people = counted(away + here, "person has", "people have")
@@ -168,17 +186,28 @@ def _require_people(book: Book, old: Gallery, new: Gallery, opened: Collection[O
 
 
 def _require_levels(
-    before: Configuration, after: Configuration, old: Gallery, new: Gallery, opened: Collection[OpenedRows]
+    before: Configuration, after: Configuration, old: Gallery, new: Gallery, lists: Collection[_List]
 ) -> None:
-    """Raise FleetError if a door or camera would lose its level."""
-    ignored = {one.facts.id for each in opened for one in each.people if one.facts.ignored}
-    people = _ids(new) | {one.facts.id for each in opened for one in each.people}
-    was, then = levels_in_force(before, _ids(old)), levels_in_force(after, people - ignored)
-    for one, other in zip(was, then, strict=True):
-        if other.problem is not None and one.level != other.level:
-            raise FleetError(f"{other.place} would lose its level: {other.problem}")
+    """Raise FleetError if a door or camera would lose its level, with the policies of the lists."""
+    coming = {one.facts.id: gallery_person(each.site.site, one, 0.0) for each in lists for one in each.people}
+    people = {one.id: one for one in (_matched(new) | coming).values() if not one.ignored}
+    policies = SitePolicies()
+    policies.show({each.site.site: each.site for each in lists})
+    levels = {(one.place, one.wanted): one.level for one in _levels(before, _matched(old).values(), policies.current)}
+    for one in _levels(after, people.values(), policies.current):
+        level = levels.get((one.place, one.wanted))
+        if one.problem is not None and level is not None and level != one.level:
+            raise FleetError(f"{one.place} would lose its level: {one.problem}")
 
 
-def _ids(gallery: Gallery) -> set[str]:
-    """Who can be matched."""
-    return {one.id for one in gallery.snapshot().people if not one.ignored}
+def _levels(
+    configuration: Configuration, people: Collection[Person], sites: Mapping[str, SitePolicy | None]
+) -> tuple[LevelInForce, ...]:
+    """The levels with these people, as the daemon will have them."""
+    enrolled = frozenset(one.id for one in people)
+    return levels_in_force(configuration, enrolled, with_sites(configuration.access_policy, enrolled, people, sites))
+
+
+def _matched(gallery: Gallery) -> dict[str, Person]:
+    """Who can be matched, by id."""
+    return {one.id: one for one in gallery.snapshot().people if not one.ignored}
