@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from edgeface.access.site_policy import SitePolicy
 from edgeface.centre.admins import rights
 from edgeface.centre.admins.app import application
 from edgeface.centre.tables import feed
+from edgeface.cli.fleet.centre import _ACTIONS
 from edgeface.cli.fleet.policy import load
 from edgeface.core.errors import ChangedError, FleetError, UnknownError
 from edgeface.fleet import sealing
@@ -326,6 +328,18 @@ def test_the_command_prints_what_it_takes(run: Any, tmp_path: Path) -> None:
     assert run("fleet", "policy", "annex")[0] != 0
     file.write_text("doors: " + "[" * 500)
     assert run("fleet", "policy", "house", "--set", str(file))[0] == 78
+
+
+def test_forgetting_someone_tells_where_the_policy_still_names_them(
+    context: CentreContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context.store.add_site(TOWER)
+    context.store.put_all(TOWER, [entry(1), entry(2)], "admin")
+    context.store.policies.put(TOWER, policy(), "admin")
+    for who in ("person-1", "person-2"):
+        _ACTIONS["forget"](context, [TOWER, who], argparse.Namespace())
+    line = "the policy of tower still names person-2 at the door cellar-door: edgeface fleet policy tower --set FILE"
+    assert capsys.readouterr().err.splitlines() == [f"edgeface: {line}"]
 
 
 def test_the_example_has_every_key() -> None:

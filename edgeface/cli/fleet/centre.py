@@ -15,7 +15,7 @@ from edgeface.centre.search.candidates import NOTE, Inquiry, candidates
 from edgeface.centre.tables.faces import ObjectionError
 from edgeface.cli.fleet.events import show_events
 from edgeface.cli.fleet.models import change_models, model_line, move_ring, show_crops
-from edgeface.cli.fleet.policy import do_policy
+from edgeface.cli.fleet.policy import do_policy, still_named
 from edgeface.cli.fleet.service import load
 from edgeface.cli.people import refusals_explained
 from edgeface.core.clock import SystemClock, local_time, rfc3339
@@ -114,6 +114,8 @@ def _forget(context: CentreContext, words: Sequence[str], _: argparse.Namespace)
     numbers = context.store.forget_all(site, [one.person for one in found], _BY)
     for one, seq in zip(found, numbers, strict=True):
         say(f"{one.id}: forgotten, change {seq}; the key is destroyed in both copies of the keyring")
+    for line in still_named(context, site, people):
+        complain(line)
     _say_proof(context, site)
 
 

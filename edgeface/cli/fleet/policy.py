@@ -14,7 +14,7 @@ from edgeface.core.text import printable_path
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from edgeface.centre.context import CentreContext
@@ -60,6 +60,14 @@ def written(policy: SitePolicy) -> str:
     plain = policy.model_dump(mode="json", exclude_defaults=True)
     text: str = yaml.safe_dump(plain or {"doors": {}}, sort_keys=False, default_flow_style=None, width=110)
     return text.rstrip()
+
+
+def still_named(context: CentreContext, site: str, people: Collection[str]) -> Iterator[str]:
+    """Where the policy of a site still names people who were forgotten, one line each."""
+    policy = context.store.policies.get(site).policy
+    for name, door in () if policy is None else policy.doors.items():
+        for who in sorted({one.person for one in door.allow if one.person in people and one.person is not None}):
+            yield f"the policy of {site} still names {who} at the door {name}: edgeface fleet policy {site} --set FILE"
 
 
 def _unknown(context: CentreContext, site: str, policy: SitePolicy) -> Iterator[str]:
