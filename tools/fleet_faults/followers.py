@@ -121,7 +121,7 @@ def main() -> None:
 
 
 class _Times:
-    """The steps of a device's last change, and the snapshot that its daemon has before it."""
+    """The steps of a device's last change, and the snapshot that its daemon has before the first one."""
 
     def __init__(self) -> None:
         self.written = self.committed = 0.0
@@ -132,7 +132,7 @@ class _Times:
         if name == "written":
             self.written = time.monotonic()
         elif name == "committed":
-            self.committed, self.latest = time.monotonic(), None
+            self.committed = time.monotonic()
 
 
 def _follow(url: str, folder: Path, ending: threading.Event, listing: threading.Lock) -> None:
@@ -153,6 +153,9 @@ def _follow(url: str, folder: Path, ending: threading.Event, listing: threading.
                 seq = book.sites[SITE].seq
                 if told == LIST < seq:
                     times.latest = _snapshot(folder)
+                elif applier.gallery.base is not None:
+                    # It reads by difference from its own from now on.
+                    times.latest = None
             if seq != told or follower.problems:
                 told = seq
                 _say(folder.name, str(seq), f"{times.written:.4f}", f"{times.committed:.4f}", *follower.problems)
