@@ -44,7 +44,8 @@ def take_up(
         base = GallerySnapshot((), _frozen(np.zeros((0, 0), np.float32)), 0)
     before, fresh = base.stored or _nothing(model), _Fresh(db, codec, model)
     # A clock that is set back brings people back who had expired, and a new lease those of its site.
-    back = {tag for tag, one in before.apart.items() if one.id not in base.rows and _shown(one, moment)}
+    away = before.apart.items() if len(base.rows) < len(before.people) else ()
+    back = {tag for tag, one in away if one.id not in base.rows and _shown(one, moment)}
     stored, left = _read(db, before, fresh, back)
     hidden = {one.id for one in stored.apart.values() if not _shown(one, moment)}
     shown = tuple([one for one in stored.everyone if one.id not in hidden]) if hidden else stored.everyone
@@ -117,10 +118,13 @@ def _may_be_hidden(person: Person) -> bool:
 def _next(before: Stored, gone: set[bytes], left: set[str], fresh: _Fresh) -> Stored:
     """What is stored now, after the people with these tags and ids have gone, and others were read."""
     people = {**before.people, **fresh.people}
+    apart = {**before.apart, **fresh.people}
     for tag in gone:
         del people[tag]
-    apart = {**before.apart, **fresh.people}
-    apart = {tag: one for tag, one in apart.items() if tag not in gone and _may_be_hidden(one)}
+        apart.pop(tag, None)
+    for tag, one in fresh.people.items():
+        if not _may_be_hidden(one):
+            del apart[tag]
     negatives = {**before.negatives, **fresh.negatives}
     negatives = {who: denied for who, denied in negatives.items() if denied and who not in left}
     few = len(left) + len(fresh.people) <= len(people) // _FEW

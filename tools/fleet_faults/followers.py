@@ -153,7 +153,7 @@ def _follow(url: str, folder: Path, ending: threading.Event, listing: threading.
                 seq = book.sites[SITE].seq
                 if told == LIST < seq:
                     times.latest = _snapshot(folder)
-                elif applier.gallery.base is not None:
+                elif applier.gallery.base is not None and applier.gallery.base.people:
                     # It reads by difference from its own from now on.
                     times.latest = None
             if seq != told or follower.problems:
