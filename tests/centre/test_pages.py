@@ -9,13 +9,12 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from edgeface.centre import pages
-from edgeface.centre.admins.app import application
 from edgeface.centre.context import CentreContext
 from edgeface.centre.records import Entry, JournalQuery
 from edgeface.web.http.headers import POLICY
 from tests.support.audit_rows import audit_row, match
 from tests.support.centre import embedding
-from tests.support.centre_pages import PASSWORD, account, fill, join, model_of, propose
+from tests.support.centre_pages import PASSWORD, account, browsers, fill, join, model_of, post, propose, sign_in
 from tests.support.centre_server import SITE
 
 Client = Callable[..., TestClient]
@@ -33,29 +32,8 @@ EVIL = "<img src=x onerror=alert(1)>\"'"
 @pytest.fixture
 def client(context: CentreContext) -> Iterator[Client]:
     """Makes browsers that are signed in: client("admin"), client("viewer", SITE); client() is not."""
-    app, made = application(context), list[TestClient]()
-
-    def make(role: str | None = None, *sites: str) -> TestClient:
-        one = TestClient(app, base_url="https://localhost", follow_redirects=False)
-        made.append(one)
-        if role is not None:
-            assert sign_in(one, context, f"account-{len(made)}", role, *sites).headers["location"] == "/"
-        return one
-
-    yield make
-    for one in made:
-        one.close()
-
-
-def sign_in(one: TestClient, context: CentreContext, name: str, role: str, *sites: str) -> Any:
-    code = account(context, name, role, *sites).at(int(context.clock.wall()))
-    return one.post("/login", data={"name": name, "password": PASSWORD, "code": code})
-
-
-def post(one: TestClient, path: str, **fields: str) -> Any:
-    """A form of a page, with its token."""
-    token = re.search(r'name="csrf" value="([^"]+)"', one.get("/").text)
-    return one.post(path, data={"csrf": token[1] if token else "", **fields})
+    with browsers(context) as make:
+        yield make
 
 
 def address(path: str) -> str:
@@ -83,7 +61,7 @@ def test_each_page_is_for_whom_it_is_meant(client: Client, context: CentreContex
     allowed = {
         "GET /": everyone, "GET /devices": everyone, "GET /proposals": everyone, "GET /events": everyone,
         "GET /journal": admins, "GET /accounts": all_sites, "POST /sites": all_sites, "POST /logout": everyone,
-        "POST /devices/code": site_admins,
+        "POST /devices/code": site_admins, "GET /search": admins, "POST /search": site_admins,
     }  # fmt: skip
     for method, path in sorted(ROUTES, key=lambda one: one[1] == "/logout"):
         viewing = method == "GET" and not path.endswith(("/enroll", "/forget", "/lost"))
@@ -91,7 +69,7 @@ def test_each_page_is_for_whom_it_is_meant(client: Client, context: CentreContex
         passed = set()
         for key, browser in who.items():
             # Every form lacks what it needs, so that nothing changes: what counts is who is refused.
-            fields = {"device": "new", f"site-{SITE}": "1"} if path == "/devices/code" else {}
+            fields = {"device": "new", f"site-{SITE}": "1"} if path in {"/devices/code", "/search"} else {}
             answer = browser.get(address(path)) if method == "GET" else post(browser, address(path), **fields)
             assert answer.status_code < 500, (method, path, answer.text)
             # To whom a device of other sites is unknown, it is not there.

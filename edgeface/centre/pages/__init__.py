@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from edgeface.centre.pages import devices, enroll, events, journal, people, proposals, sign_in, sites
+from edgeface.centre.pages import devices, enroll, events, journal, people, proposals, search, sign_in, sites
 from edgeface.web.pages.render import STATIC
 
 ROUTES = (
@@ -16,6 +16,7 @@ ROUTES = (
     *devices.ROUTES,
     *proposals.ROUTES,
     *events.ROUTES,
+    *search.ROUTES,
     *journal.ROUTES,
     Mount("/static", StaticFiles(directory=STATIC)),
 )

@@ -30,7 +30,7 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 PAGE = 50
 """Rows of a page."""
 NAV = (("/", "Sites"), ("/devices", "Devices"), ("/proposals", "Proposals"), ("/events", "Events"))
-ADMIN_NAV = (("/journal", "Journal"), ("/accounts", "Accounts"))
+ADMIN_NAV = (("/search", "Search"), ("/journal", "Journal"), ("/accounts", "Accounts"))
 _DONE = {
     "site": "The site was added.",
     "changed": "The person was changed. Devices follow within seconds.",
