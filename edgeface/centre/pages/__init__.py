@@ -5,13 +5,14 @@ from __future__ import annotations
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from edgeface.centre.pages import devices, enroll, events, journal, people, proposals, search, sign_in, sites
+from edgeface.centre.pages import devices, enroll, events, journal, people, policies, proposals, search, sign_in, sites
 from edgeface.web.pages.render import STATIC
 
 ROUTES = (
     *sign_in.ROUTES,
     *sites.ROUTES,
     *people.ROUTES,
+    *policies.ROUTES,
     *enroll.ROUTES,
     *devices.ROUTES,
     *proposals.ROUTES,

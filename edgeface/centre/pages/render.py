@@ -35,6 +35,8 @@ _DONE = {
     "site": "The site was added.",
     "changed": "The person was changed. Devices follow within seconds.",
     "enrolled": "The person was enrolled. Devices follow within seconds.",
+    "policy": "The policy was saved. Devices apply it within seconds.",
+    "no-policy": "The policy was removed. Devices follow within seconds.",
     "accepted": "The proposal was accepted, and is a change now.",
     "declined": "The proposal was declined, and what it had is destroyed.",
 }

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import yaml
-
-from edgeface.access.site_policy import SitePolicy, broken_references
+from edgeface.centre.views.policy_text import read_policy, unknown_names, written
 from edgeface.core import settings_file
 from edgeface.core.console import complain, say
 from edgeface.core.errors import UsageError
@@ -14,9 +12,10 @@ from edgeface.core.text import printable_path
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from edgeface.access.site_policy import SitePolicy
     from edgeface.centre.context import CentreContext
 
 _BY = "command-line"
@@ -38,37 +37,11 @@ def do_policy(context: CentreContext, words: Sequence[str], arguments: argparse.
         return
     wanted = None if arguments.remove else load(arguments.set)
     version = policies.put(site, wanted, _BY)
-    for line in () if wanted is None else _unknown(context, site, wanted):
+    for line in () if wanted is None else unknown_names(context.store, site, wanted):
         complain(line)
     say(f"{site}: policy {version}{'' if wanted is not None else ', none any more'}")
 
 
 def load(path: Path) -> SitePolicy:
     """Read a policy; raises ConfigError with one line per mistake."""
-    return settings_file.parse(
-        SitePolicy,
-        settings_file.read(path),
-        printable_path(path),
-        optional=SitePolicy.model_fields.keys(),
-        cross_check=broken_references,
-        reference="policy.yaml",
-    )
-
-
-def written(policy: SitePolicy) -> str:
-    """A policy as YAML, which `load` reads."""
-    plain = policy.model_dump(mode="json", exclude_defaults=True)
-    text: str = yaml.safe_dump(plain or {"doors": {}}, sort_keys=False, default_flow_style=None, width=110)
-    return text.rstrip()
-
-
-def _unknown(context: CentreContext, site: str, policy: SitePolicy) -> Iterator[str]:
-    """People that the policy names and that the centre does not have; they may still come."""
-    people = context.store.people(site)
-    ids, groups = {one.id for one in people}, {group for one in people for group in one.groups} | {"everyone"}
-    for name, door in policy.doors.items():
-        for rule in door.allow:
-            if rule.person is not None and rule.person not in ids:
-                yield f"door {name}: {rule.person} is not enrolled at {site}"
-            if rule.group is not None and rule.group not in groups:
-                yield f"door {name}: no one at {site} is in the group {rule.group}"
+    return read_policy(settings_file.read(path), printable_path(path))
