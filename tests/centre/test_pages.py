@@ -62,7 +62,7 @@ def test_each_page_is_for_whom_it_is_meant(client: Client, context: CentreContex
         "GET /": everyone, "GET /devices": everyone, "GET /proposals": everyone, "GET /events": everyone,
         "GET /journal": admins, "GET /accounts": all_sites, "POST /sites": all_sites, "POST /logout": everyone,
         "POST /devices/code": site_admins, "GET /search": admins, "POST /search": site_admins,
-        "GET /sites/{site}/policy": of_site,
+        "GET /sites/{site}/policy": of_site, "GET /sites/{site}/models": of_site,
     }  # fmt: skip
     for method, path in sorted(ROUTES, key=lambda one: one[1] == "/logout"):
         viewing = method == "GET" and not path.endswith(("/enroll", "/forget", "/lost"))

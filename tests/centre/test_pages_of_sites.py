@@ -3,14 +3,20 @@
 import re
 from collections.abc import Callable, Iterator
 from html import unescape
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from edgeface.access.site_policy import SitePolicy
+from edgeface.centre.admins import rights
+from edgeface.centre.admins.app import application
 from edgeface.centre.context import CentreContext
-from tests.support.centre_pages import browsers, fill, post
+from edgeface.centre.models.known import add_model
+from edgeface.centre.records import JournalQuery
+from tests.support.centre_pages import browsers, fill, join, model_of, post
 from tests.support.centre_server import SITE
+from tests.support.other_model import other_model
 
 Client = Callable[..., TestClient]
 POLICY = f"/sites/{SITE}/policy"
@@ -130,3 +136,107 @@ def test_the_proof_shows_which_policy_each_device_has_signed(client: Client, con
     with context.store._database.changing() as transaction:
         transaction.execute("UPDATE receipts SET policy = %s WHERE device = %s", (version, device.device))
     assert client("viewer", SITE).get(f"/sites/{SITE}/proof").text.count(receipt.format(version)) == 1
+
+
+# Models and rings
+
+MODELS = f"/sites/{SITE}/models"
+
+
+@pytest.fixture(scope="module", name="file")
+def _file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return other_model(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(name="new")
+def _new(context: CentreContext, file: Path) -> str:
+    """A second model that the centre knows."""
+    return add_model(context.settings, file)
+
+
+def wanted(context: CentreContext) -> dict[str, str | None]:
+    return {one.device: one.wanted for one in context.store.rings.models(SITE)}
+
+
+def test_devices_change_over_ring_by_ring_on_the_page(client: Client, context: CentreContext, new: str) -> None:
+    for device in ("front", "garage"):
+        join(context, device)
+    admin, viewer = client("admin", SITE), client("viewer", SITE)
+    shown = viewer.get(MODELS).text
+    assert [name in shown for name in (model_of(context), new, "front", "garage")] == [True] * 4
+    assert re.findall(r'method="post" action="([^"]+)"', shown) == ["/logout"]
+    one = {"model": new, "which": "devices", "device-front": "1"}
+    assert post(admin, MODELS, **one).headers["location"] == f"{MODELS}?done=ring"
+    assert wanted(context) == {"front": new, "garage": None}
+    assert "outstanding" in viewer.get(MODELS).text
+    refused = post(admin, MODELS, model=new, which="all")
+    assert (refused.status_code, f"Not changed over to {new} yet: front" in refused.text) == (409, True)
+    assert 'name="anyway"' in refused.text
+    assert 'name="anyway"' not in admin.get(MODELS).text
+    assert wanted(context)["garage"] is None
+    assert post(admin, MODELS, model=new, which="all", anyway="1").status_code == 303
+    assert wanted(context) == {"front": new, "garage": new}
+    noted = context.store.journal.query(JournalQuery(what=("model",)))
+    assert [(row.by, row.sites, row.facts["devices"]) for row in noted] == [
+        ("account-1", (SITE,), ["front", "garage"]), ("account-1", (SITE,), ["front"]),
+    ]  # fmt: skip
+    assert "front, garage" in admin.get("/journal?what=model").text
+
+
+def test_people_without_a_template_keep_devices_from_changing_over(
+    client: Client, context: CentreContext, new: str
+) -> None:
+    fill(context)
+    admin = client("admin")
+    share = {"model": new, "which": "share", "share": "30"}
+    assert f"6 people have no template of {new}" in post(admin, MODELS, **share).text
+    assert post(admin, MODELS, **share, without="6").status_code == 303
+    assert sorted(one or "" for one in wanted(context).values()) == ["", "", new]
+    assert post(admin, MODELS, **share, without="6", finish="1").status_code == 409
+
+
+def test_a_ring_that_is_not_complete_changes_nothing(client: Client, context: CentreContext, new: str) -> None:
+    join(context, "front")
+    context.store.add_site("annex")
+    join(context, "back", "annex")
+    admin = client("admin")
+    for fields in (
+        {}, {"which": "all"}, {"which": "devices"}, {"which": "share"}, {"which": EVIL},
+        {"which": "all", "model": EVIL}, {"which": "all", "without": "-1"}, {"which": "all", "without": "9" * 10}, {"which": "share", "share": "0"},
+        {"which": "share", "share": "101"}, {"which": "devices", "device-back": "1"},
+        {"which": "devices", f"device-{EVIL}": "1"},
+    ):  # fmt: skip
+        refused = post(admin, MODELS, **{"model": "" if fields == {"which": "all"} else new, **fields})
+        assert refused.status_code == 409, fields
+        assert "<img" not in refused.text.partition("<main")[2]
+    assert wanted(context) == {"front": None}
+    assert context.store.journal.query(JournalQuery(what=("model",))) == ()
+
+
+def test_rings_over_the_rest_interface(context: CentreContext, new: str) -> None:
+    for device in ("front", "garage"):
+        join(context, device)
+    url, old = f"/api/v1/sites/{SITE}/models", model_of(context)
+    token = rights.make_token(context.settings.data, "hr", "admin", (SITE,), 0.0, None)
+    headers = {"Authorization": f"Bearer {token}"}
+    with TestClient(application(context), base_url="https://localhost", headers=headers) as admin:
+        assert admin.get(url).json() == {
+            "models": [old, new],
+            "devices": [{"device": name, "signed": None, "wanted": None, "at": None, "by": None}
+                        for name in ("front", "garage")],
+        }  # fmt: skip
+        assert admin.post(url, json={"model": "other", "devices": ["front"]}).json() == {
+            "model": new, "devices": ["front"],
+        }  # fmt: skip
+        (front, _) = admin.get(url).json()["devices"]
+        assert (front["wanted"], front["by"], front["at"] is None) == (new, "hr", False)
+        late = admin.post(url, json={"model": new, "share": 1})
+        assert (late.status_code, "anyway: true" in late.json()["detail"]) == (409, True)
+        assert admin.post(url, json={"model": new, "share": 1, "anyway": True}).json()["devices"]
+        assert admin.post(url, json={"model": "none", "share": 1}).status_code == 404
+        assert admin.post(url, json={"model": new, "devices": ["nowhere"]}).status_code == 404
+        assert admin.post("/api/v1/sites/annex/models", json={"model": new, "share": 1}).status_code == 403
+        for body in ({}, {"share": 1}, {"model": new}, {"model": new, "share": 1, "devices": ["front"]},
+                     {"model": new, "share": 0}, {"model": new, "share": 1.1}, {"model": new, "devices": []},
+                     {"model": new, "share": 1, "without": -1}):  # fmt: skip
+            assert admin.post(url, json=body).status_code == 422, body

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from edgeface.centre import pages
-from edgeface.centre.admins import candidates, events, guard, journal, people, policies, sites
+from edgeface.centre.admins import candidates, events, guard, journal, people, policies, rings, sites
 from edgeface.centre.admins.metrics import metrics
 from edgeface.centre.admins.rights import RightsFile
 from edgeface.centre.pages.render import problem_page
@@ -103,6 +103,7 @@ OPERATIONS = (
     *journal.OPERATIONS,
     *candidates.OPERATIONS,
     *policies.OPERATIONS,
+    *rings.OPERATIONS,
     Operation("GET", "/openapi.json", "viewer", "session", "Get the OpenAPI document", openapi_document,
               {200: Media("application/json", {"type": "object"})}),
 )  # fmt: skip

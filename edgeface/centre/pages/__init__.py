@@ -5,7 +5,19 @@ from __future__ import annotations
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from edgeface.centre.pages import devices, enroll, events, journal, people, policies, proposals, search, sign_in, sites
+from edgeface.centre.pages import (
+    devices,
+    enroll,
+    events,
+    journal,
+    models,
+    people,
+    policies,
+    proposals,
+    search,
+    sign_in,
+    sites,
+)
 from edgeface.web.pages.render import STATIC
 
 ROUTES = (
@@ -13,6 +25,7 @@ ROUTES = (
     *sites.ROUTES,
     *people.ROUTES,
     *policies.ROUTES,
+    *models.ROUTES,
     *enroll.ROUTES,
     *devices.ROUTES,
     *proposals.ROUTES,

@@ -37,6 +37,7 @@ _DONE = {
     "enrolled": "The person was enrolled. Devices follow within seconds.",
     "policy": "The policy was saved. Devices apply it within seconds.",
     "no-policy": "The policy was removed. Devices follow within seconds.",
+    "ring": "The devices were told. Each changes over when it has all that it needs.",
     "accepted": "The proposal was accepted, and is a change now.",
     "declined": "The proposal was declined, and what it had is destroyed.",
 }

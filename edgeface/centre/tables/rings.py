@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgeface.centre.records import DeviceModel
-from edgeface.centre.tables import sites
+from edgeface.centre.tables import journal, sites
 from edgeface.core.errors import ChangedError, UnknownError
 from edgeface.fleet.messages import WantedModel
 
@@ -44,6 +44,8 @@ class Rings:
                     " DO UPDATE SET wanted = excluded.wanted, at = excluded.at, by = excluded.by",
                     (device, site, wanted.packed(), wall, by),
                 )
+            noted = {"model": model, "devices": sorted(devices), "without": without, "finish": finish}
+            journal.note(transaction, wall, by, "model", site, noted)
             transaction.execute("UPDATE sites SET ring = %s WHERE site = %s", (number, site))
 
     def models(self, site: str) -> tuple[DeviceModel, ...]:
