@@ -202,7 +202,8 @@ def test_a_ring_that_is_not_complete_changes_nothing(client: Client, context: Ce
     admin = client("admin")
     for fields in (
         {}, {"which": "all"}, {"which": "devices"}, {"which": "share"}, {"which": EVIL},
-        {"which": "all", "model": EVIL}, {"which": "all", "without": "-1"}, {"which": "all", "without": "9" * 10}, {"which": "share", "share": "0"},
+        {"which": "all", "model": EVIL}, {"which": "all", "without": "-1"},
+        {"which": "all", "without": "9" * 10}, {"which": "share", "share": "0"},
         {"which": "share", "share": "101"}, {"which": "devices", "device-back": "1"},
         {"which": "devices", f"device-{EVIL}": "1"},
     ):  # fmt: skip

@@ -70,6 +70,7 @@ def application(context: CentreContext) -> Starlette:
     app.state.broker = app.state.housekeeping = app.state.answers = None
     app.state.auth = AuthService(Accounts(settings.data, context.clock), context.clock, Ingress())
     app.state.rights = RightsFile(settings.data, context.clock)
+    app.state.failures = guard.FailedSignIns(context.clock)
     app.state.searches = candidates.Rate(settings.search.per_minute, context.clock)
     app.state.decoding = ConcurrencyLimit(DECODING, WAITING)
     app.state.problem_page = problem_page
