@@ -125,6 +125,11 @@ class ChangeRecord:
     """Wall seconds."""
     by: str
 
+    @property
+    def of_policy(self) -> bool:
+        """Whether it is of the policy, which has zero bytes in place of a person's number."""
+        return not any(self.person)
+
 
 @dataclass(frozen=True, slots=True)
 class JoinCode:

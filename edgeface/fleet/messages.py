@@ -40,6 +40,8 @@ LATEST_MILLIS = 253_402_300_799_999
 """Milliseconds at the end of the year 9999: later ones cannot be written as a time."""
 MAX_LEASE = 366 * 86_400
 """Seconds of the longest lease."""
+MOST_WITHOUT = (1 << 31) - 1
+"""People who may be left without a template of a model."""
 
 Seq = Annotated[int, Field(ge=0, le=(1 << 62))]
 Millis = Annotated[int, Field(ge=0, le=LATEST_MILLIS)]
@@ -205,7 +207,7 @@ class WantedModel(FleetMessage):
     """The model that one device is to use, signed with the enrolling key of the site."""
 
     model: ModelName
-    without: Annotated[int, Field(ge=0, lt=1 << 31)] = 0
+    without: Annotated[int, Field(ge=0, le=MOST_WITHOUT)] = 0
     """People who may be left without a template of it."""
     finish: bool = False
     """Whether the templates of other models are no longer needed."""

@@ -16,6 +16,7 @@ from edgeface.fleet.facts import to_mean
 from edgeface.fleet.messages import JoinRequest, Proposal
 from edgeface.fleet.packing import packed
 from tests.support.centre import MODEL, OTHER_MODEL, embedding
+from tests.support.centre_roles import ADMINS, ADMINS_OF_ALL, ALL, EVERYONE, OF_SITE, SITE_ADMINS
 from tests.support.centre_server import SITE
 
 API = "/api/v1"
@@ -171,15 +172,68 @@ def test_an_admin_of_one_site_has_no_rights_at_another(
     assert all(one.revoked is None for one in context.store.devices() if one.device != "front")
 
 
-def test_a_viewer_changes_nothing(client: Callable[..., TestClient], context: CentreContext) -> None:
-    put(client("admin"))
+ROLES = {
+    "GET /session": EVERYONE, "GET /openapi.json": EVERYONE, "GET /sites": EVERYONE, "GET /devices": EVERYONE,
+    "GET /proposals": EVERYONE, "GET /events": EVERYONE, "GET /journal": ADMINS,
+    "GET /accounts": ADMINS_OF_ALL, "POST /sites": ADMINS_OF_ALL,
+    "GET /sites/{site}": OF_SITE, "GET /sites/{site}/proof": OF_SITE, "GET /sites/{site}/changes": OF_SITE,
+    "GET /sites/{site}/duplicates": OF_SITE, "GET /sites/{site}/policy": OF_SITE, "GET /sites/{site}/models": OF_SITE,
+    "GET /sites/{site}/people": OF_SITE, "GET /sites/{site}/people/{person}": OF_SITE,
+    "POST /sites/{site}/people": SITE_ADMINS, "POST /sites/{site}/forget": SITE_ADMINS,
+    "PUT /sites/{site}/people/{person}": SITE_ADMINS, "PATCH /sites/{site}/people/{person}": SITE_ADMINS,
+    "DELETE /sites/{site}/people/{person}": SITE_ADMINS, "DELETE /sites/{site}/people/{person}/crops": SITE_ADMINS,
+    "PUT /sites/{site}/policy": SITE_ADMINS, "POST /sites/{site}/models": SITE_ADMINS,
+    "POST /devices/{device}/lost": SITE_ADMINS, "POST /codes": SITE_ADMINS, "POST /candidates": SITE_ADMINS,
+    "POST /proposals/{number}/accept": SITE_ADMINS, "POST /proposals/{number}/decline": SITE_ADMINS,
+}  # fmt: skip
+"""Who may use each operation, at the site that it names."""
+NO_PHOTO = ("a.jpg", b"not a photo", "image/jpeg")
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /sites": {"json": {"site": SITE}},
+    "POST /sites/{site}/people": {"data": {"id": "nobody"}, "files": {"photos": NO_PHOTO}},
+    "POST /sites/{site}/forget": {"json": {"people": ["nobody"]}},
+    "PUT /sites/{site}/people/{person}": {"json": {"groups": ["staff"]}},
+    "PATCH /sites/{site}/people/{person}": {"json": {"groups": ["staff"]}},
+    "PUT /sites/{site}/policy": {"json": {"policy": None}},
+    "POST /sites/{site}/models": {"json": {"model": "none", "share": 1}},
+    "POST /codes": {"json": {"device": "new", "sites": [SITE]}},
+    "POST /candidates": {"data": {"reason": "a test", "sites": SITE}, "files": {"photo": NO_PHOTO}},
+    "POST /proposals/{number}/accept": {"json": {}},
+}
+"""What is sent, so that only the rights can be what refuses it."""
+
+
+def test_each_operation_is_for_whom_it_is_meant(client: Callable[..., TestClient], context: CentreContext) -> None:
+    assert ROLES.keys() == {f"{one.method} {one.path}" for one in OPERATIONS}, "each operation needs a row"
+    context.store.add_site("annex")
+    who = {(role, sites): client(role, *sites) for role, sites in sorted(EVERYONE)}
+    put(who["admin", ALL])
     join(context)
-    viewer = client("viewer")
-    for one in OPERATIONS:
-        path = one.path.format(site=SITE, person="alice", device="front", number="1")
-        status = viewer.request(one.method, f"{API}{path}").status_code
-        assert (status == 403) == (one.role == "admin"), one.id
-        assert (one.role == "viewer") == (one.method == "GET" and one.path not in {"/journal", "/accounts"})
+    _propose(context, embedding(1))
+    for name, allowed in ROLES.items():
+        method, path = name.split()
+        # No one of this id is there, so that no one is forgotten on the way.
+        person = "alice" if method == "GET" else "nobody"
+        path = path.format(site=SITE, person=person, device="front", number=1)
+        passed = set()
+        for key, one in who.items():
+            _restore(context)
+            answer = one.request(method, f"{API}{path}", **BODIES.get(name, {}))
+            assert answer.status_code < 500, (name, answer.text)
+            if answer.status_code != 403:
+                passed.add(key)
+        assert passed == allowed, name
+    roles = {f"{one.method} {one.path}": one.role for one in OPERATIONS}
+    assert {name for name, allowed in ROLES.items() if allowed <= ADMINS} == {
+        name for name, role in roles.items() if role == "admin"
+    }
+
+
+def _restore(context: CentreContext) -> None:
+    """Have the device be there, and the proposal wait."""
+    with context.store._database.changing() as transaction:
+        transaction.execute("UPDATE devices SET revoked = NULL")
+        transaction.execute("UPDATE proposals SET state = 'waiting' WHERE n = 1")
 
 
 def test_nobody_else_gets_anything(context: CentreContext) -> None:

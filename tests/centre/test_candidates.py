@@ -24,6 +24,7 @@ from edgeface.faces.embedder import embedder_name
 from edgeface.people.enrollment import EnrollOptions
 from edgeface.web.http.problems import Problem
 from tests.support.centre import entry
+from tests.support.centre_pages import browsers, post
 from tests.support.centre_search import Searching
 from tests.support.centre_server import SITE
 from tests.support.clock import FixedClock
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tests.support.centre_server import Running
 
 DATA = Path(__file__).parents[1] / "data"
+EVIL = "<img src=x onerror=alert(1)>"
 WHY = "found unconscious in the lobby"
 
 
@@ -77,7 +79,22 @@ def test_without_a_worker_it_is_said_and_the_journal_has_nothing(context: Centre
     answer = ask(client(context, "admin"))
     assert answer.status_code == 503
     assert "no search worker runs: edgeface centre search" in answer.json()["detail"]
+    with browsers(context) as make:
+        admin = make("admin")
+        for page in (admin.get("/search"), send(admin, WHY)):
+            assert "systemctl start edgeface-centre-search" in page.text
+        assert page.status_code == 503
     assert noted(context) == before
+
+
+def test_the_page_counts_searches_as_the_rest_interface_does(context: CentreContext) -> None:
+    with browsers(context) as make:
+        admin = make("admin")
+        app: Any = admin.app
+        app.state.searches = Rate(1, context.clock)
+        assert send(admin, WHY).status_code != 429
+        refused = send(admin, WHY)
+        assert (refused.status_code, "retry-after" in refused.headers) == (429, True)
 
 
 @pytest.mark.slow(seconds=6)
@@ -111,6 +128,39 @@ def test_an_admin_finds_people_of_their_own_sites_only(context: CentreContext) -
     assert [one["id"] for one in ask(everywhere, sites=SITE).json()["candidates"]] == ["barack"]
     assert ask(everywhere, sites="nowhere").status_code == 404
     assert ask(client(context, "viewer")).status_code == 403
+
+
+@pytest.mark.usefixtures("searching")
+def test_the_page_names_candidates_as_the_rest_interface_does(context: CentreContext) -> None:
+    with browsers(context) as make:
+        admin, annex = make("admin"), make("admin", "annex")
+        shown = send(admin, WHY)
+        assert shown.status_code == 200
+        assert NOTE in shown.text
+        assert "match" not in shown.text.casefold()
+        assert [one.split(">")[0] for one in shown.text.split(f"/sites/{SITE}/people/")[1:]] == ['barack"']
+        assert "very similar" in shown.text
+        assert noted(context)[0] == ("account-1", {SITE, "annex"}, {"reason": WHY, "candidates": 2, "most": 10})
+        found = send(annex, WHY).text
+        assert "joe" in found
+        assert "barack" not in found.casefold()
+        assert noted(context)[0][:2] == ("account-2", {"annex"})
+        before = noted(context)
+        refused = send(annex, WHY, None, **{f"site-{SITE}": "1"}), send(admin, WHY, None, **{"site-nowhere": "1"})
+        assert [one.status_code for one in refused] == [403, 404]
+        assert send(make("viewer"), WHY).status_code == 403
+        wrong = send(admin, "no"), send(admin, WHY, photo=b"x" * 100), post(admin, "/search", reason=WHY)
+        assert [one.status_code for one in wrong] == [422] * 3
+        for word, one in zip(("Give a reason", "ot a photo", "Choose one photo"), wrong, strict=True):
+            assert word in one.text
+        assert EVIL not in send(admin, EVIL, photo=b"x").text
+        assert noted(context) == before
+
+
+def send(browser: TestClient, reason: str, photo: bytes | None = None, **fields: str) -> Any:
+    """Search on the page."""
+    data = (DATA / "obama2.jpg").read_bytes() if photo is None else photo
+    return post(browser, "/search", files={"photo": ("a.jpg", data, "image/jpeg")}, reason=reason, **fields)
 
 
 def photo_of(*people: str, scale: float = 1) -> bytes:

@@ -9,13 +9,13 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from edgeface.centre import pages
-from edgeface.centre.admins.app import application
 from edgeface.centre.context import CentreContext
 from edgeface.centre.records import Entry, JournalQuery
 from edgeface.web.http.headers import POLICY
 from tests.support.audit_rows import audit_row, match
 from tests.support.centre import embedding
-from tests.support.centre_pages import PASSWORD, account, fill, join, model_of, propose
+from tests.support.centre_pages import PASSWORD, account, browsers, fill, join, model_of, post, propose, sign_in
+from tests.support.centre_roles import ADMINS, ADMINS_OF_ALL, EVERYONE, OF_SITE, SITE_ADMINS
 from tests.support.centre_server import SITE
 
 Client = Callable[..., TestClient]
@@ -29,33 +29,29 @@ ROUTES = [
 ]
 EVIL = "<img src=x onerror=alert(1)>\"'"
 
+ROLES = {
+    "GET /": EVERYONE, "GET /devices": EVERYONE, "GET /proposals": EVERYONE, "GET /events": EVERYONE,
+    "GET /journal": ADMINS, "GET /search": ADMINS, "GET /accounts": ADMINS_OF_ALL, "POST /sites": ADMINS_OF_ALL,
+    "POST /logout": EVERYONE, "POST /devices/code": SITE_ADMINS, "POST /search": SITE_ADMINS,
+    "GET /devices/{device}/lost": SITE_ADMINS, "POST /devices/{device}/lost": SITE_ADMINS,
+    "POST /proposals/{number:int}/accept": SITE_ADMINS, "POST /proposals/{number:int}/decline": SITE_ADMINS,
+    "GET /sites/{site}/people": OF_SITE, "GET /sites/{site}/people/{person}": OF_SITE,
+    "POST /sites/{site}/people/{person}": SITE_ADMINS, "GET /sites/{site}/forget": SITE_ADMINS,
+    "POST /sites/{site}/forget": SITE_ADMINS, "GET /sites/{site}/enroll": SITE_ADMINS,
+    "POST /sites/{site}/enroll": SITE_ADMINS, "GET /sites/{site}/changes": OF_SITE,
+    "GET /sites/{site}/proof": OF_SITE, "GET /sites/{site}/proof.json": OF_SITE,
+    "GET /sites/{site}/duplicates": OF_SITE, "GET /sites/{site}/policy": OF_SITE,
+    "POST /sites/{site}/policy": SITE_ADMINS, "POST /sites/{site}/policy/remove": SITE_ADMINS,
+    "GET /sites/{site}/models": OF_SITE, "POST /sites/{site}/models": SITE_ADMINS,
+}  # fmt: skip
+"""Who may see each page and send each form, at the site that it names."""
+
 
 @pytest.fixture
 def client(context: CentreContext) -> Iterator[Client]:
     """Makes browsers that are signed in: client("admin"), client("viewer", SITE); client() is not."""
-    app, made = application(context), list[TestClient]()
-
-    def make(role: str | None = None, *sites: str) -> TestClient:
-        one = TestClient(app, base_url="https://localhost", follow_redirects=False)
-        made.append(one)
-        if role is not None:
-            assert sign_in(one, context, f"account-{len(made)}", role, *sites).headers["location"] == "/"
-        return one
-
-    yield make
-    for one in made:
-        one.close()
-
-
-def sign_in(one: TestClient, context: CentreContext, name: str, role: str, *sites: str) -> Any:
-    code = account(context, name, role, *sites).at(int(context.clock.wall()))
-    return one.post("/login", data={"name": name, "password": PASSWORD, "code": code})
-
-
-def post(one: TestClient, path: str, **fields: str) -> Any:
-    """A form of a page, with its token."""
-    token = re.search(r'name="csrf" value="([^"]+)"', one.get("/").text)
-    return one.post(path, data={"csrf": token[1] if token else "", **fields})
+    with browsers(context) as make:
+        yield make
 
 
 def address(path: str) -> str:
@@ -73,25 +69,13 @@ def test_nobody_sees_a_page_without_signing_in(client: Client, context: CentreCo
 def test_each_page_is_for_whom_it_is_meant(client: Client, context: CentreContext) -> None:
     """The matrix: each route with a viewer and an admin of this site, of the other one, and of all."""
     fill(context)
-    foreign, own = ("annex",), (SITE,)
-    who = {(role, sites): client(role, *sites) for role in ("viewer", "admin") for sites in (foreign, own, ())}
-    site_admins, of_site = (
-        {("admin", own), ("admin", ())},
-        {("viewer", own), ("viewer", ()), *(("admin", one) for one in (own, ()))},
-    )
-    everyone, admins, all_sites = set(who), {one for one in who if one[0] == "admin"}, {("admin", ())}
-    allowed = {
-        "GET /": everyone, "GET /devices": everyone, "GET /proposals": everyone, "GET /events": everyone,
-        "GET /journal": admins, "GET /accounts": all_sites, "POST /sites": all_sites, "POST /logout": everyone,
-        "POST /devices/code": site_admins,
-    }  # fmt: skip
+    assert ROLES.keys() == {f"{method} {path}" for method, path in ROUTES}, "each page needs a row"
+    who = {(role, sites): client(role, *sites) for role, sites in sorted(EVERYONE)}
     for method, path in sorted(ROUTES, key=lambda one: one[1] == "/logout"):
-        viewing = method == "GET" and not path.endswith(("/enroll", "/forget", "/lost"))
-        wanted = allowed.get(f"{method} {path}", of_site if viewing else site_admins)
         passed = set()
         for key, browser in who.items():
             # Every form lacks what it needs, so that nothing changes: what counts is who is refused.
-            fields = {"device": "new", f"site-{SITE}": "1"} if path == "/devices/code" else {}
+            fields = {"device": "new", f"site-{SITE}": "1"} if path in {"/devices/code", "/search"} else {}
             answer = browser.get(address(path)) if method == "GET" else post(browser, address(path), **fields)
             assert answer.status_code < 500, (method, path, answer.text)
             # To whom a device of other sites is unknown, it is not there.
@@ -99,7 +83,7 @@ def test_each_page_is_for_whom_it_is_meant(client: Client, context: CentreContex
                 passed.add(key)
             if path.endswith(("accept", "decline")):
                 propose_again(context)
-        assert passed == wanted, (method, path)
+        assert passed == ROLES[f"{method} {path}"], (method, path)
 
 
 def propose_again(context: CentreContext) -> None:

@@ -7,7 +7,9 @@ from starlette.testclient import TestClient
 
 from edgeface.centre.admins import rights
 from edgeface.centre.admins.app import application
+from edgeface.centre.admins.guard import FailedSignIns
 from edgeface.centre.context import CentreContext
+from edgeface.centre.records import JournalQuery
 from edgeface.core.errors import UsageError
 from edgeface.web.auth import accounts
 from tests.support.centre_server import SITE, Running, admin
@@ -98,6 +100,43 @@ def test_wrong_codes_are_throttled_as_wrong_passwords_are(client: TestClient, co
     assert signed_in(client, totp.at(now)) == 429
     context.clock.sleep(60)
     assert signed_in(client, totp.at(now + 60)) == 204
+
+
+def failures(context: CentreContext) -> list[dict[str, Any]]:
+    rows = context.store.journal.query(JournalQuery(what=("sign-in",)))
+    return [dict(one.facts) for one in reversed(rows) if "failed" in one.facts]
+
+
+def test_a_failed_sign_in_is_in_the_journal_once_a_minute(client: TestClient, context: CentreContext) -> None:
+    totp, wrong = totp_of(context), {"failed": "wrong password or code", "account": "anna"}
+    assert [signed_in(client, "000000") for _ in range(3)] == [401] * 3
+    assert failures(context) == [wrong]
+    form = {"name": "anna", "password": "another password", "code": "000000"}
+    client.post("/login", data=form)
+    assert failures(context) == [wrong], "the form and the REST interface count together"
+    context.clock.sleep(60)
+    client.post("/login", data=form)
+    assert failures(context) == [wrong] * 2
+    assert signed_in(client, totp.at(int(context.clock.wall()))) == 204
+    assert failures(context) == [wrong] * 2
+    latest = context.store.journal.query(JournalQuery(what=("sign-in",)))[0]
+    assert (latest.by, latest.facts) == ("anna", {})
+
+
+def test_a_name_without_an_account_is_not_in_the_journal(client: TestClient, context: CentreContext) -> None:
+    totp_of(context)
+    names = [f"{PASSWORD} {number}" for number in range(9)]
+    assert {signed_in(client, "000000", name, PASSWORD) for name in names} == {401}
+    assert failures(context) == [{"failed": "no such account"}] * 5
+    rows = context.store.journal.query(JournalQuery())
+    assert not any("horse" in str(one) or "000000" in str(one) for one in rows)
+
+
+def test_many_addresses_together_cannot_flood_the_journal(context: CentreContext) -> None:
+    noted = FailedSignIns(context.clock)
+    assert sum(noted.due("anna", f"10.0.{n}.1") for n in range(200)) == 60
+    context.clock.sleep(60)
+    assert sum(noted.due("anna", f"10.1.{n}.1") for n in range(200)) == 6
 
 
 def test_an_account_without_a_second_factor_cannot_sign_in(client: TestClient, context: CentreContext) -> None:

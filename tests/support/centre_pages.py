@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyotp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from starlette.testclient import TestClient
 
 from edgeface.centre.admins import rights
+from edgeface.centre.admins.app import application
 from edgeface.centre.records import Entry, Software
 from edgeface.core.clock import DAY, rfc3339
 from edgeface.faces.embedder import embedder_name
@@ -21,6 +25,8 @@ from tests.support.centre import embedding
 from tests.support.centre_server import SITE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from edgeface.centre.context import CentreContext
     from edgeface.centre.records import Device
 
@@ -50,6 +56,35 @@ def account(context: CentreContext, name: str = "anna", role: Any = "admin", *si
     totp = pyotp.parse_uri(made)
     assert isinstance(totp, pyotp.TOTP)
     return totp
+
+
+@contextmanager
+def browsers(context: CentreContext) -> Iterator[Callable[..., TestClient]]:
+    """Makes browsers that are signed in: make("admin"), make("viewer", SITE); make() is not."""
+    app, made = application(context), list[TestClient]()
+    with ExitStack() as stack:
+
+        def make(role: str | None = None, *sites: str) -> TestClient:
+            one = TestClient(app, base_url="https://localhost", follow_redirects=False)
+            stack.callback(one.close)
+            made.append(one)
+            if role is not None:
+                assert sign_in(one, context, f"account-{len(made)}", role, *sites).headers["location"] == "/"
+            return one
+
+        yield make
+
+
+def sign_in(one: TestClient, context: CentreContext, name: str, role: str, *sites: str) -> Any:
+    """Make an account, and sign in with it."""
+    code = account(context, name, role, *sites).at(int(context.clock.wall()))
+    return one.post("/login", data={"name": name, "password": PASSWORD, "code": code})
+
+
+def post(one: TestClient, path: str, files: Any = None, **fields: str) -> Any:
+    """A form of a page, with its token."""
+    token = re.search(r'name="csrf" value="([^"]+)"', one.get("/").text)
+    return one.post(path, data={"csrf": token[1] if token else "", **fields}, files=files)
 
 
 def join(context: CentreContext, name: str, *sites: str) -> JoinedDevice:

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from edgeface.centre import pages
-from edgeface.centre.admins import candidates, events, guard, journal, people, policies, sites
+from edgeface.centre.admins import candidates, events, guard, journal, people, policies, rings, sites
 from edgeface.centre.admins.metrics import metrics
 from edgeface.centre.admins.rights import RightsFile
 from edgeface.centre.pages.render import problem_page
@@ -70,6 +70,7 @@ def application(context: CentreContext) -> Starlette:
     app.state.broker = app.state.housekeeping = app.state.answers = None
     app.state.auth = AuthService(Accounts(settings.data, context.clock), context.clock, Ingress())
     app.state.rights = RightsFile(settings.data, context.clock)
+    app.state.failures = guard.FailedSignIns(context.clock)
     app.state.searches = candidates.Rate(settings.search.per_minute, context.clock)
     app.state.decoding = ConcurrencyLimit(DECODING, WAITING)
     app.state.problem_page = problem_page
@@ -103,6 +104,7 @@ OPERATIONS = (
     *journal.OPERATIONS,
     *candidates.OPERATIONS,
     *policies.OPERATIONS,
+    *rings.OPERATIONS,
     Operation("GET", "/openapi.json", "viewer", "session", "Get the OpenAPI document", openapi_document,
               {200: Media("application/json", {"type": "object"})}),
 )  # fmt: skip

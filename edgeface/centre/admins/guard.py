@@ -16,15 +16,17 @@ from edgeface.web.auth.accounts import MAX_PASSWORD_BYTES
 from edgeface.web.auth.guard import public, require_same_origin, viewer
 from edgeface.web.auth.login import check_password
 from edgeface.web.http.bodies import json_body
+from edgeface.web.http.clients import source
 from edgeface.web.http.operation import PREFIX
 from edgeface.web.http.problems import Problem
-from edgeface.web.http.throttle import too_soon
+from edgeface.web.http.throttle import Buckets, too_soon
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from edgeface.centre.admins.rights import RightsFile, Role
     from edgeface.centre.context import CentreContext
+    from edgeface.core.clock import Clock
     from edgeface.web.auth.accounts import Account
     from edgeface.web.auth.guard import AuthService
     from edgeface.web.http.operation import Call
@@ -61,7 +63,40 @@ async def checked_account(request: Request, name: str, password: str, code: str)
     def has_code(account: Account) -> bool:
         return rights.use_code(account.name, code.replace(" ", ""))
 
-    return await check_password(request, name, password, has_code)
+    account, wait = await check_password(request, name, password, has_code)
+    if account is None and not wait:
+        await _note_failure(request, name)
+    return account, wait
+
+
+class FailedSignIns:
+    """Which failed sign-ins get a row in the journal, which keeps every row; for the web's thread only.
+
+    That does not depend on whether the account exists: the time of an answer would tell it.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._pairs, self._addresses, self._every = Buckets(1, 60.0), Buckets(5, 60.0), Buckets(60, 10.0)
+
+    def due(self, name: str, address: str) -> bool:
+        """Whether to note a failure now: one a minute of a name and an address, and few of an address and of all."""
+        kinds = (self._pairs, (name, address)), (self._addresses, address), (self._every, None)
+        waits = [buckets.wait(key, self._clock.monotonic()) for buckets, key in kinds]
+        if any(waits):
+            return False
+        for buckets, key in kinds:
+            buckets.take(key)
+        return True
+
+
+async def _note_failure(request: Request, name: str) -> None:
+    """Note a failed sign-in, with its name only if there is such an account: people type passwords there, too."""
+    if not request.app.state.failures.due(name, source(request.client)):
+        return
+    known = request.app.state.auth.accounts.with_password(name) is not None
+    facts = {"failed": "wrong password or code", "account": name} if known else {"failed": "no such account"}
+    await run_in_threadpool(request.app.state.context.store.journal.add, "", "sign-in", None, facts)
 
 
 async def begin_session(request: Request, response: Response, account: Account) -> None:

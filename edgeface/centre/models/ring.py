@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from edgeface.centre.records import DeviceModel
 
 
+class LateError(ChangedError):
+    """Devices that must have changed over have not; `anyway` continues."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ring:
     """Which devices are to use a model, and what is allowed."""
@@ -39,8 +43,8 @@ class Ring:
 def set_ring(context: CentreContext, ring: Ring, by: str) -> tuple[str, ...]:
     """Have the devices of a ring use its model; returns their names.
 
-    Raises ChangedError if more people than allowed have no template of the model, or if devices have not changed over:
-    those of the ring before, or with `finish` those of this one. Raises UnknownError for a device of another site.
+    Raises ChangedError if more people than allowed have no template of the model, LateError if devices have not changed
+    over: those of the ring before, or with `finish` those of this one, and UnknownError for a device of another site.
     """
     models = context.store.rings.models(ring.site)
     chosen = _chosen(models, ring)
@@ -52,7 +56,7 @@ def set_ring(context: CentreContext, ring: Ring, by: str) -> tuple[str, ...]:
     late = [one.device for one in models if one.signed != ring.model and _must_be_ready(one, ring, chosen)]
     more = any(one.device in chosen and one.wanted != ring.model for one in models)
     if late and (more or ring.finish) and not ring.anyway:
-        raise ChangedError(f"not changed over to {ring.model} yet: {', '.join(late)} (--anyway continues)")
+        raise LateError(f"not changed over to {ring.model} yet: {', '.join(late)}")
     context.store.rings.want(ring.site, ring.model, chosen, by, without=ring.without, finish=ring.finish)
     return chosen
 

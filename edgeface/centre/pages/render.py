@@ -30,11 +30,14 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 PAGE = 50
 """Rows of a page."""
 NAV = (("/", "Sites"), ("/devices", "Devices"), ("/proposals", "Proposals"), ("/events", "Events"))
-ADMIN_NAV = (("/journal", "Journal"), ("/accounts", "Accounts"))
+ADMIN_NAV = (("/search", "Search"), ("/journal", "Journal"), ("/accounts", "Accounts"))
 _DONE = {
     "site": "The site was added.",
     "changed": "The person was changed. Devices follow within seconds.",
     "enrolled": "The person was enrolled. Devices follow within seconds.",
+    "policy": "The policy was saved. Devices apply it within seconds.",
+    "no-policy": "The policy was removed. Devices follow within seconds.",
+    "ring": "The devices were told. Each changes over when it has all that it needs.",
     "accepted": "The proposal was accepted, and is a change now.",
     "declined": "The proposal was declined, and what it had is destroyed.",
 }

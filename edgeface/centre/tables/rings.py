@@ -44,9 +44,9 @@ class Rings:
                     " DO UPDATE SET wanted = excluded.wanted, at = excluded.at, by = excluded.by",
                     (device, site, wanted.packed(), wall, by),
                 )
+            noted = {"model": model, "devices": sorted(devices), "without": without, "finish": finish}
+            journal.note(transaction, wall, by, "model", site, noted)
             transaction.execute("UPDATE sites SET ring = %s WHERE site = %s", (number, site))
-            order = {"model": model, "devices": list(devices), "without": without, "finish": finish}
-            journal.note(transaction, wall, by, "model", site, order)
 
     def models(self, site: str) -> tuple[DeviceModel, ...]:
         """The model of each device of a site that is not revoked, by name."""

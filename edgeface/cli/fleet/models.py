@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from edgeface.centre.enrolling import Enrolling
 from edgeface.centre.models.embedding import SiteEmbedding
 from edgeface.centre.models.known import add_model, find_model, known_models, remove_model
-from edgeface.centre.models.ring import Ring, set_ring
+from edgeface.centre.models.ring import LateError, Ring, set_ring
 from edgeface.core.clock import local_time
 from edgeface.core.console import complain, say
-from edgeface.core.errors import UnknownError, UsageError
+from edgeface.core.errors import ChangedError, UnknownError, UsageError
 from edgeface.core.text import counted, printable
 from edgeface.faces.embedder import embedder_name
 
@@ -70,7 +70,11 @@ def move_ring(context: CentreContext, words: Sequence[str], by: str, arguments: 
         anyway=arguments.anyway,
         finish=arguments.finish,
     )
-    for device in set_ring(context, ring, by):
+    try:
+        chosen = set_ring(context, ring, by)
+    except LateError as error:
+        raise ChangedError(f"{error} (--anyway continues)") from error
+    for device in chosen:
         say(f"{device}: is to {'keep only' if ring.finish else 'use'} {model}")
 
 

@@ -123,7 +123,9 @@ def action(work: Callable[[Request, Form], Response], *, heavy: bool = False) ->
 async def read_form(request: Request) -> Form:
     """Read a form, within the limits on bodies. Raises Problem."""
     form = await limits.form(request)
-    fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    # Half of a surrogate pair, which the charset of a form can bring, cannot be shown as UTF-8.
+    sound = {name: value.encode("utf-8", "replace") for name, value in form.multi_items() if isinstance(value, str)}
+    fields = {name: value.decode() for name, value in sound.items()}
     sent = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     # A browser sends a file without a name if none was selected.
     return Form(fields, tuple([(one.filename, await one.read()) for one in sent if one.filename]))
