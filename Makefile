@@ -149,8 +149,9 @@ bench-flat: setup ## memory, threads and descriptors at four cameras, half an ho
 bench-quick: setup ## fails when something costs 10 % more than benchmarks/baseline.json (ARGS=--keep: the new baseline)
 	@$(BIN)/python -m benchmarks.quick $(ARGS)
 
-screenshots: setup-dev ## pictures of the pages for docs/images (needs Chromium)
+screenshots: setup-dev ## pictures of the pages for docs/images (needs Chromium and PostgreSQL)
 	@$(BIN)/python -m tools.screenshots
+	@$(BIN)/python -m tools.screenshots.centre
 
 corrections: setup-test ## what a correction ends, and what it costs the person: FACES=folder of PERSON/PHOTO (ARGS="--cache FILE")
 	@$(BIN)/python -m benchmarks.corrections $(FACES) $(ARGS)

@@ -146,7 +146,7 @@ def test_the_page_names_candidates_as_the_rest_interface_does(context: CentreCon
         assert "barack" not in found.casefold()
         assert noted(context)[0][:2] == ("account-2", {"annex"})
         before = noted(context)
-        refused = send(annex, WHY, None, **{f"site-{SITE}": "1"}), send(admin, WHY, None, **{"site-nowhere": "1"})
+        refused = send(annex, WHY, site=SITE), send(admin, WHY, site="nowhere")
         assert [one.status_code for one in refused] == [403, 404]
         assert send(make("viewer"), WHY).status_code == 403
         wrong = send(admin, "no"), send(admin, WHY, photo=b"x" * 100), post(admin, "/search", reason=WHY)
@@ -157,9 +157,10 @@ def test_the_page_names_candidates_as_the_rest_interface_does(context: CentreCon
         assert noted(context) == before
 
 
-def send(browser: TestClient, reason: str, photo: bytes | None = None, **fields: str) -> Any:
+def send(browser: TestClient, reason: str, photo: bytes | None = None, site: str | None = None) -> Any:
     """Search on the page."""
     data = (DATA / "obama2.jpg").read_bytes() if photo is None else photo
+    fields = {} if site is None else {f"site-{site}": "1"}
     return post(browser, "/search", files={"photo": ("a.jpg", data, "image/jpeg")}, reason=reason, **fields)
 
 

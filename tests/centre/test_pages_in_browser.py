@@ -33,8 +33,9 @@ pytestmark = [
 ]
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 VIEWS = (
-    "/", "/devices", "/proposals", "/events", "/journal", "/accounts", f"/sites/{SITE}/people",
+    "/", "/devices", "/proposals", "/events", "/search", "/journal", "/accounts", f"/sites/{SITE}/people",
     f"/sites/{SITE}/people/alice", f"/sites/{SITE}/changes", f"/sites/{SITE}/duplicates", f"/sites/{SITE}/proof",
+    f"/sites/{SITE}/policy", f"/sites/{SITE}/models",
     f"/sites/{SITE}/enroll", f"/sites/{SITE}/forget?id=alice&id=carla", "/devices/garage/lost", "/nowhere",
 )  # fmt: skip
 
@@ -145,10 +146,29 @@ def test_everything_works_without_scripts(page_of: Open, running: Running) -> No
     page.get_by_role("button", name="Declare it lost").click()
     page.get_by_role("heading", name="front is revoked").wait_for()
     page.get_by_role("link", name="Journal").click()
+    page.get_by_role("heading", name="Journal").wait_for()
     assert {"lost", "decline", "forget", "change", "code", "site"} <= set(page.locator("td .badge").all_inner_texts())
     page.get_by_role("button", name="Sign out").click()
     page.goto("/devices")
     assert "/login?next=" in page.url
+
+
+def test_the_policy_and_the_models_of_a_site_are_changed_without_scripts(page_of: Open) -> None:
+    page = page_of(java_script_enabled=False, viewport=PHONE)
+    page.get_by_role("link", name=SITE, exact=True).click()
+    page.get_by_role("link", name="Policy").click()
+    page.get_by_label("Policy as YAML").fill("doors:\n  front-door:\n    allow: [{group: staff}]\n")
+    page.get_by_role("button", name="Save the policy").click()
+    page.get_by_text("The policy was saved.").wait_for()
+    page.get_by_label(f"Type {SITE} to confirm").fill(SITE)
+    page.get_by_role("button", name="Remove the policy").click()
+    page.get_by_text("The policy was removed. Devices follow").wait_for()
+    page.get_by_role("link", name="Models").click()
+    page.get_by_label("garage").check()
+    page.get_by_role("button", name="Have them change over").click()
+    page.get_by_text("The devices were told.").wait_for()
+    page.get_by_role("link", name="Search", exact=True).click()
+    page.get_by_text("systemctl start edgeface-centre-search").wait_for()
 
 
 def test_times_are_those_of_the_viewer(page_of: Open) -> None:

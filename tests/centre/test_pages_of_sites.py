@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from edgeface import __version__
 from edgeface.access.site_policy import SitePolicy
 from edgeface.centre.admins import rights
 from edgeface.centre.admins.app import application
@@ -55,6 +56,7 @@ def test_an_administrator_saves_a_policy_and_sees_whom_the_centre_lacks(client: 
     assert "The policy was saved." in shown
     assert "<dd>account-1</dd>" in shown
     assert f"Door front-door: erik is not enrolled at {SITE}" in shown
+    assert f"edgeface {__version__}<" in shown
     assert "staff" not in shown.partition("<section")[0].partition("does not have")[2]
     seen = viewer.get(POLICY).text
     assert "readonly" in seen
@@ -195,6 +197,8 @@ def test_people_without_a_template_keep_devices_from_changing_over(
     assert post(admin, MODELS, **share, without="6").status_code == 303
     assert sorted(one or "" for one in wanted(context).values()) == ["", "", new]
     assert post(admin, MODELS, **share, without="6", finish="1").status_code == 409
+    assert post(admin, MODELS, **share, without="6", finish="1", anyway="1").status_code == 303
+    assert "finish yes" in admin.get("/journal?what=model").text
 
 
 def test_a_ring_that_is_not_complete_changes_nothing(client: Client, context: CentreContext, new: str) -> None:

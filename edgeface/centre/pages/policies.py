@@ -39,7 +39,7 @@ def policy(request: Request, error: str | None = None, lines: Sequence[str] = ()
         found=found,
         change=_change(store, site, found.version),
         text=(present or "") if form is None else form.fields.get("policy", present or ""),
-        version=found.version if form is None else form.text("version")[:PAGE],
+        seen=found.version if form is None else form.text("version")[:PAGE],
         present=present,
         unknown=() if found.policy is None else tuple(unknown_names(store, site, found.policy)),
         error=error,

@@ -45,7 +45,7 @@ class Rings:
                     (device, site, wanted.packed(), wall, by),
                 )
             noted = {"model": model, "devices": sorted(devices), "without": without, "finish": finish}
-            journal.note(transaction, wall, by, "model", site, noted)
+            journal.note(transaction, wall, by, "model", site, {name: value for name, value in noted.items() if value})
             transaction.execute("UPDATE sites SET ring = %s WHERE site = %s", (number, site))
 
     def models(self, site: str) -> tuple[DeviceModel, ...]:
