@@ -57,7 +57,7 @@ def test_models_and_crops_are_in_the_journal(centre: Centre) -> None:
     store.rings.want(SITE, model, ["door-1"], "anna", without=2)
     (wanted,) = store.journal.query(JournalQuery(what=("model",)))
     assert (wanted.by, wanted.sites) == ("anna", (SITE,))
-    assert wanted.facts == {"model": model, "devices": ["door-1"], "without": 2, "finish": False}
+    assert wanted.facts == {"model": model, "devices": ["door-1"], "without": 2}
     store.rings.want(SITE, "next:0123abcd", ["door-1"], "anna")
     store.put(SITE, entry(2, embeddings={model: unit(2)}), "anna")
     assert store.rings.drop_model(model, "cara") == 1
