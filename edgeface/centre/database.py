@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -71,7 +71,12 @@ class Database:
         """Hold an advisory lock of all processes, by a connection of its own; False if another one holds it."""
         with translated(), psycopg.connect(self._conninfo, autocommit=True) as connection:
             row = connection.execute("SELECT pg_try_advisory_lock(%s)", (lock,)).fetchone()
-            yield bool(row and row[0])
+            try:
+                yield bool(row and row[0])
+            finally:
+                # Here, since PostgreSQL notices the end of a connection only some time later.
+                with suppress(psycopg.Error):
+                    connection.execute("SELECT pg_advisory_unlock_all()")
 
     @contextmanager
     def _connection(self) -> Iterator[Transaction]:

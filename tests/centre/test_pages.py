@@ -78,7 +78,7 @@ def test_each_page_is_for_whom_it_is_meant(client: Client, context: CentreContex
             fields = {"device": "new", f"site-{SITE}": "1"} if path in {"/devices/code", "/search"} else {}
             answer = browser.get(address(path)) if method == "GET" else post(browser, address(path), **fields)
             assert answer.status_code < 500, (method, path, answer.text)
-            # To whom a device of other sites is unknown, it is not there.
+            # An account gets 404 for a device that follows none of its sites.
             if answer.status_code not in {403, 404}:
                 passed.add(key)
             if path.endswith(("accept", "decline")):

@@ -127,7 +127,7 @@ def propose(context: CentreContext, one: JoinedDevice, who: str, name: str, seed
 
 
 def fill(context: CentreContext) -> None:
-    """Two sites with people, of whom two are alike; three devices; events; two proposals."""
+    """Add a second site, people at both (two look alike), three devices, events and two proposals."""
     store, now, model = context.store, context.clock.wall(), model_of(context)
     store.add_site("annex", "anna")
     devices = {name: join(context, name, *sites) for name, sites in

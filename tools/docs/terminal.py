@@ -29,6 +29,10 @@ SETTING = {"PS1": "<ready $?>", "PS2": "", "TERM": "dumb", "COLUMNS": "500", "LI
 """What the shell needs in its environment; a program that starts it elsewhere must pass it on."""
 
 
+_AGAIN = 5.0
+"""Seconds after which Ctrl-C is sent again."""
+
+
 class TerminalError(Exception):
     """A command did not end, or asked something that has no answer, in time."""
 
@@ -93,7 +97,7 @@ class Terminal:
         return self._read_to_prompt(answers or {}, seconds, until)
 
     def _read_to_prompt(self, answers: Mapping[str, str], seconds: float, until: Condition | None) -> Done:
-        deadline, seen, asked = time.monotonic() + seconds, b"", 0
+        deadline, interrupted, seen, asked = time.monotonic() + seconds, -_AGAIN, b"", 0
         while (prompt := _PROMPT.search(seen)) is None:
             if time.monotonic() > deadline:
                 raise TerminalError(f"no prompt after {seconds:.0f} s; so far: {_text(seen)[-2000:]}")
@@ -106,8 +110,9 @@ class Terminal:
                     asked = len(seen)
                     os.write(self._ours, answer.encode() + b"\n")
                     break
-            if until is not None and until():
-                until = None
+            if until is not None and time.monotonic() > interrupted + _AGAIN and until():
+                # Again after a while: between two programs of a line, bash may lose it.
+                interrupted = time.monotonic()
                 os.write(self._ours, b"\x03")
         return Done(int(prompt[1]), _text(seen[: prompt.start()]))
 

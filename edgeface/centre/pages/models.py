@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _DEVICE = "device-"
 """What the name of a box begins with; the name of the device follows."""
 _WHOLE = 100
-_MAX_DIGITS = 10
 
 
 class _Known(NamedTuple):
@@ -87,10 +86,10 @@ def _ring(context: CentreContext, site: str, form: Form) -> Ring:
 
 
 def _number(form: Form, name: str, least: int, most: int, what: str) -> int:
-    text = form.text(name)
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS and least <= int(text) <= most):
+    found = form.whole(name)
+    if found is None or not least <= found <= most:
         raise UsageError(f"{what}: give a whole number from {least} to {most}")
-    return int(text)
+    return found
 
 
 _MODELS = "/sites/{site}/models"

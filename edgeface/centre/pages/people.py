@@ -81,8 +81,7 @@ def change(request: Request, form: Form) -> Response:
             consent=form.maybe("given"),
             expires=form.maybe("expires") or NEVER,
         )
-        seq = form.text("seq")
-        own.put(who, facts, {}, seq=int(seq) if seq.isascii() and seq.isdigit() and len(seq) < PAGE else 0)
+        own.put(who, facts, {}, seq=form.whole("seq") or 0)
     except (GalleryError, ChangedError) as error:
         return person(request, str(error), form)
     return see(f"/sites/{own.site}/people/{who}", "changed")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from starlette.routing import Route
 
-from edgeface.centre.pages.render import PAGE, account_of, centre_of, render, site_of
+from edgeface.centre.pages.render import account_of, centre_of, render, site_of
 from edgeface.centre.views.policy_text import read_policy, unknown_names, written
 from edgeface.core.errors import ConfigError, FleetError
 from edgeface.web.auth.guard import admin, viewer
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _FILE = "policy.yaml"
 """What a line about a mistake begins with."""
-_NO_VERSION = -1
 
 
 def policy(request: Request, error: str | None = None, lines: Sequence[str] = (), form: Form | None = None) -> Response:
@@ -39,7 +38,7 @@ def policy(request: Request, error: str | None = None, lines: Sequence[str] = ()
         found=found,
         change=_change(store, site, found.version),
         text=(present or "") if form is None else form.fields.get("policy", present or ""),
-        seen=found.version if form is None else form.text("version")[:PAGE],
+        seen=found.version if form is None else form.whole("version"),
         present=present,
         unknown=() if found.policy is None else tuple(unknown_names(store, site, found.policy)),
         error=error,
@@ -66,10 +65,10 @@ def remove(request: Request, form: Form) -> Response:
 
 
 def _put(request: Request, form: Form, wanted: SitePolicy | None) -> Response:
-    site, text = site_of(request, "admin"), form.text("version")
-    version = int(text) if text.isascii() and text.isdigit() and len(text) < PAGE else _NO_VERSION
+    site, version = site_of(request, "admin"), form.whole("version")
     try:
-        centre_of(request).store.policies.put(site, wanted, account_of(request), version)
+        # None would be any version.
+        centre_of(request).store.policies.put(site, wanted, account_of(request), -1 if version is None else version)
     except FleetError as error:
         return policy(request, str(error), form=form)
     return see(f"/sites/{site}/policy", "policy" if wanted is not None else "no-policy")

@@ -12,8 +12,8 @@ from starlette.routing import Route
 from edgeface.centre.admins.guard import begin_session, checked_account
 from edgeface.centre.pages.render import render
 from edgeface.web.auth.accounts import MAX_PASSWORD_BYTES
-from edgeface.web.auth.guard import public, require_same_origin, viewer
-from edgeface.web.auth.login import local
+from edgeface.web.auth.guard import public, require_same_origin
+from edgeface.web.auth.login import local, sign_out
 from edgeface.web.http import limits
 from edgeface.web.http.problems import Problem
 from edgeface.web.pages.render import page
@@ -55,14 +55,6 @@ async def sign_in(request: Request) -> Response:
         return RedirectResponse(f"/login?{query}{target}", HTTPStatus.SEE_OTHER)
     response = RedirectResponse(after, HTTPStatus.SEE_OTHER)
     await begin_session(request, response, account)
-    return response
-
-
-@viewer
-async def sign_out(request: Request) -> Response:
-    """End the session."""
-    response = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-    request.app.state.auth.sign_out(request, response)
     return response
 
 

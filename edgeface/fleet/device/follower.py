@@ -251,7 +251,7 @@ class Follower:
                     first = first or error
         if first is not None:
             raise first
-        if not changed and self._change_over.run(book, applier, applier.gallery, proposer.client):
+        if not changed and self._change_over.run(book, applier, proposer.client):
             self._take_up_model()
             self._receipts.clear()
             self._changed_over()

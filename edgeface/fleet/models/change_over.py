@@ -80,11 +80,12 @@ class ChangeOver:
         self._tried_at = -AGAIN
         self._finished = 0
 
-    def run(self, book: Book, applier: Applier, gallery: Gallery, client: CentreClient) -> bool:
+    def run(self, book: Book, applier: Applier, client: CentreClient) -> bool:
         """Change over, or do what has to be done afterwards; whether another model is in use now.
 
         Raises AwayError if the centre cannot be reached. Whatever else is wrong becomes the problem.
         """
+        gallery = applier.gallery
         wanted = {(gallery.model if one.wanted is None else one.wanted.model) for one in book.sites.values()}
         if wanted <= {gallery.model}:
             self.problem = None
@@ -98,7 +99,7 @@ class ChangeOver:
         try:
             if len(wanted) > 1:
                 raise FleetError("its sites want different ones")
-            self._change(book, applier, gallery, client, next(iter(wanted)))
+            self._change(book, applier, client, next(iter(wanted)))
         except AwayError:
             raise
         except (EdgefaceError, OSError) as error:
@@ -110,8 +111,8 @@ class ChangeOver:
         log.info("fleet: changed over from %s to %s", gallery.model, next(iter(wanted)))
         return True
 
-    def _change(self, book: Book, applier: Applier, old: Gallery, client: CentreClient, model: str) -> None:
-        before = self._configuration()
+    def _change(self, book: Book, applier: Applier, client: CentreClient, model: str) -> None:
+        before, old = self._configuration(), applier.gallery
         after = with_embedder(before, model)
         if after is None:
             raise FleetError("no file of fleet.models in config.yaml is this model")

@@ -74,6 +74,10 @@ _TEXTS = (
 Value = TypeVar("Value")
 
 
+_DIGITS = 18
+"""Of the largest numbers that fit into 64 bits, whatever they begin with."""
+
+
 class Form(NamedTuple):
     """A form as the browser sent it."""
 
@@ -88,6 +92,11 @@ class Form(NamedTuple):
     def maybe(self, name: str) -> str | None:
         """A field; None if it is empty."""
         return self.text(name) or None
+
+    def whole(self, name: str) -> int | None:
+        """A field as a whole number from 0 on; None for anything else, and for one that no database takes."""
+        text = self.text(name)
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else None
 
 
 def context_of(request: Request) -> WebContext:
@@ -124,8 +133,9 @@ async def read_form(request: Request) -> Form:
     """Read a form, within the limits on bodies. Raises Problem."""
     form = await limits.form(request)
     # Half of a surrogate pair, which the charset of a form can bring, cannot be shown as UTF-8.
-    sound = {name: value.encode("utf-8", "replace") for name, value in form.multi_items() if isinstance(value, str)}
-    fields = {name: value.decode() for name, value in sound.items()}
+    fields = {
+        name: value.encode("utf-8", "replace").decode() for name, value in form.multi_items() if isinstance(value, str)
+    }
     sent = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     # A browser sends a file without a name if none was selected.
     return Form(fields, tuple([(one.filename, await one.read()) for one in sent if one.filename]))
