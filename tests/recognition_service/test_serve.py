@@ -184,22 +184,33 @@ def test_a_stop_finishes_what_is_under_way_and_refuses_the_rest(start: Callable[
     service = start("{port: 0, workers: 1, queue: 100}")
     token = service.token()
     service.wait()
-    with closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)) as kept:
+    head = {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"}
+    with (
+        closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)) as kept,
+        closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)) as slow,
+    ):
         kept.request("GET", "/health/ready")
         assert kept.getresponse().read() == b'{"status":"ready"}'
+        # Half a photo: this one is under way for as long as the test needs.
+        slow.putrequest("POST", RECOGNISE)
+        for name, value in {**head, "Content-Length": str(len(PHOTO))}.items():
+            slow.putheader(name, value)
+        slow.endheaders(PHOTO[:1000])
         with ThreadPoolExecutor(8) as pool:
             under_way = [pool.submit(service.ask, RECOGNISE, PHOTO, token) for _ in range(8)]
-            until(lambda: _established(service.port) >= 9)
+            until(lambda: _established(service.port) >= 10)
             time.sleep(0.1)
             service.process.send_signal(signal.SIGTERM)
             time.sleep(0.3)
             # Without a body: the connection may end, with the answer, before one is sent.
-            kept.request("POST", RECOGNISE, b"", {"Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"})
+            kept.request("POST", RECOGNISE, b"", head)
             late = kept.getresponse()
             assert late.status == 503
             assert (late.headers["connection"], late.headers["retry-after"]) == ("close", "1")
             assert b"stopping" in late.read()
             assert [one.result().status for one in under_way] == [200] * 8
+            slow.send(PHOTO[1000:])
+            assert slow.getresponse().status == 200
     assert service.process.wait(20) == 0
 
 
